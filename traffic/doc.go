@@ -20,7 +20,7 @@
 //
 // # Sending
 //
-// A Pacer wakes once for all the connections that are due. A Pump puts
+// A [Pacer] wakes once for all the connections that are due. A Pump puts
 // the three together: it sends each tick of a [Load], matches the echo by its
 // place in the stream, compares the content, and records the round trip from
 // the instant at which the tick was meant to be sent. What it was meant to
