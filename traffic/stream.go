@@ -1,0 +1,324 @@
+package traffic
+
+import (
+	"context"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coderscale/scaletest/traffic/histogram"
+)
+
+// TryWriter is a connection that takes a frame without blocking. Streams that
+// implement it are written to by the pacer itself.
+type TryWriter interface {
+	// TryWrite takes all of frame and returns true, or nothing and returns
+	// false because an earlier frame is still on its way out. It never blocks
+	// and does not keep frame.
+	TryWrite(frame []byte) (taken bool, err error)
+
+	// NotifyWritable has f called, from any goroutine, each time that TryWrite
+	// would take a frame again after it has taken one only partly to the kernel.
+	NotifyWritable(f func())
+}
+
+// Stream is one connection of a [Pump].
+type Stream struct {
+	pump  *Pump
+	entry atomic.Pointer[Entry]
+	start time.Duration // since the pacer's epoch
+	first int64         // the chunk of the cycle that it starts with
+
+	mu       sync.Mutex
+	conn     io.ReadWriter
+	try      TryWriter // conn, if it can
+	gen      int       // counts connections, so that an old one's end is not taken for the new one's
+	lost     chan error
+	readers  sync.WaitGroup
+	busy     bool // a goroutine writes
+	blocked  bool // the connection took no more
+	full     bool // too many ticks wait for their echo
+	begun    bool // the tick that is sent now is in flight
+	writing  bool // a chunk is being written, and its echo may be faster than Write
+	closed   bool
+	due      Cursor // the next tick that becomes due, since the epoch
+	dueLive  bool
+	send     Cursor // the next tick to be sent
+	pending  int64  // ticks due and neither sent nor dropped
+	chunks   int64  // chunks sent
+	matching matcher
+	idle     chan struct{} // closed when nothing is pending or outstanding
+}
+
+func newStream(p *Pump, index int, start time.Duration) *Stream {
+	s := &Stream{
+		pump:  p,
+		start: start,
+		first: int64(index) * 7919 * int64(p.payload.perTick) % int64(p.payload.Len()),
+		send:  Before,
+	}
+	s.matching.payload = p.payload
+	s.matching.base = p.payload.chunkStart(s.first)
+	s.due, s.dueLive = p.cfg.Load.Shape.Next(Before)
+	s.due.At += start
+	return s
+}
+
+// connect takes a connection into use. s.conn must be nil.
+func (s *Stream) connect(conn io.ReadWriter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gen++
+	s.conn, s.blocked = conn, false
+	s.lost = make(chan error, 1)
+	if s.try, _ = conn.(TryWriter); s.try != nil {
+		s.try.NotifyWritable(s.fireNow)
+	}
+	gen := s.gen
+	s.readers.Go(func() { s.read(conn, gen) })
+}
+
+// Resume goes on with another connection to the same session after the first
+// one was lost. The peer may replay what it sent before: repeated bytes are
+// recognised, and what is missing is counted as lost.
+func (s *Stream) Resume(conn io.ReadWriter) {
+	s.readers.Wait()
+	s.mu.Lock()
+	lost := s.matching.resume(s.sentEcho())
+	s.mu.Unlock()
+	s.pump.record(&counts{lost: lost})
+	s.connect(conn)
+	s.fireNow()
+}
+
+func (s *Stream) fireNow() {
+	if e := s.entry.Load(); e != nil {
+		e.FireNow()
+	}
+}
+
+// Wait blocks until the connection is lost and returns why (an [io.EOF] of the
+// peer included), until ctx is done, or until all of the load has been sent and
+// answered, which is nil.
+func (s *Stream) Wait(ctx context.Context) error {
+	s.mu.Lock()
+	lost := s.lost
+	s.mu.Unlock()
+	select {
+	case err := <-lost:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.finished():
+		return nil
+	}
+}
+
+// Stop lets no more ticks come due. Those that wait are still sent.
+func (s *Stream) Stop() {
+	s.mu.Lock()
+	s.dueLive = false
+	s.checkIdle()
+	s.mu.Unlock()
+}
+
+// Drain waits until every tick that came due has been sent and has come back,
+// until the connection is lost, or until ctx is done. It is nil only in the
+// first case.
+func (s *Stream) Drain(ctx context.Context) error { return s.Wait(ctx) }
+
+// Close ends the stream and waits for its reader: the connection must have
+// been closed before. Ticks that were neither sent nor dropped stay pending for
+// good.
+func (s *Stream) Close() {
+	s.mu.Lock()
+	already := s.closed
+	s.closed, s.dueLive = true, false
+	s.mu.Unlock()
+	if already {
+		return
+	}
+	s.entry.Load().Remove()
+	s.readers.Wait()
+	s.pump.streams.Add(-1)
+}
+
+// finished is closed when there is nothing left to send or to wait for.
+func (s *Stream) finished() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.idle == nil {
+		s.idle = make(chan struct{})
+		s.checkIdle()
+	}
+	return s.idle
+}
+
+// checkIdle closes idle when it is time. s.mu is held.
+func (s *Stream) checkIdle() {
+	if s.idle == nil || s.dueLive || s.pending > 0 || s.matching.outstanding() > 0 || s.busy {
+		return
+	}
+	select {
+	case <-s.idle:
+	default:
+		close(s.idle)
+	}
+}
+
+// sentEcho is how many bytes come back for all that was sent. s.mu is held.
+func (s *Stream) sentEcho() int64 {
+	n := s.first + s.chunks
+	if s.writing {
+		n++
+	}
+	return s.pump.payload.chunkStart(n) - s.matching.base
+}
+
+// Fire implements [Paced]: it counts what has come due, and sends.
+func (s *Stream) Fire(now time.Duration, lag *histogram.Histogram) time.Duration {
+	var c counts
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return Never
+	}
+	for s.dueLive && s.due.At <= now {
+		lag.Record(now - s.due.At)
+		c.intended++
+		s.pending++
+		s.due, s.dueLive = s.step(s.due)
+	}
+	s.dropBeyondBurst(&c)
+	if s.try != nil {
+		s.trySend(now, &c)
+	} else if s.conn != nil && s.pending > 0 && !s.busy {
+		s.busy = true
+		go s.writeAll()
+	}
+	next := Never
+	if s.dueLive {
+		next = s.due.At
+	}
+	s.checkIdle()
+	s.mu.Unlock()
+	s.pump.record(&c)
+	return next
+}
+
+// step returns the tick after c, both since the epoch.
+func (s *Stream) step(c Cursor) (Cursor, bool) {
+	if c.K >= 0 {
+		c.At -= s.start
+	}
+	next, ok := s.pump.cfg.Load.Shape.Next(c)
+	next.At += s.start
+	return next, ok
+}
+
+// dropBeyondBurst drops the oldest ticks that may not wait any longer. s.mu is
+// held.
+func (s *Stream) dropBeyondBurst(c *counts) {
+	if s.chunks%int64(s.pump.payload.perTick) != 0 {
+		return // the oldest one is partly sent
+	}
+	for s.pending > int64(s.pump.cfg.Burst) {
+		s.pending--
+		s.send, _ = s.step(s.send)
+		switch {
+		case s.conn == nil:
+			c.droppedAbsent++
+		case s.busy || s.blocked || s.full:
+			c.droppedBlocked++
+		default:
+			c.droppedLate++
+		}
+	}
+}
+
+// trySend sends what is pending until the connection takes no more. s.mu is
+// held.
+func (s *Stream) trySend(now time.Duration, c *counts) {
+	for s.pending > 0 {
+		frame, ok := s.nextFrame(now)
+		if s.full = !ok; s.full {
+			return
+		}
+		taken, err := s.try.TryWrite(frame)
+		if err != nil {
+			s.fail(s.gen, err)
+			return
+		}
+		if s.blocked = !taken; s.blocked {
+			return
+		}
+		s.frameSent(c)
+	}
+}
+
+// writeAll sends what is pending over a connection that blocks.
+func (s *Stream) writeAll() {
+	s.mu.Lock()
+	conn, gen := s.conn, s.gen
+	for s.pending > 0 && s.conn != nil && s.gen == gen && !s.closed {
+		frame, ok := s.nextFrame(s.pump.pacer.Now())
+		if s.full = !ok; s.full {
+			break
+		}
+		s.writing = true
+		s.mu.Unlock()
+		_, err := conn.Write(frame)
+		s.mu.Lock()
+		s.writing = false
+		if err != nil {
+			s.fail(gen, err)
+			break
+		}
+		var c counts
+		s.frameSent(&c)
+		s.pump.record(&c)
+	}
+	s.busy = false
+	s.checkIdle()
+	s.mu.Unlock()
+}
+
+// nextFrame is what to write next. It returns false when too many ticks wait
+// for their echo. s.mu is held.
+func (s *Stream) nextFrame(now time.Duration) ([]byte, bool) {
+	if s.chunks%int64(s.pump.payload.perTick) == 0 && !s.begun {
+		if s.matching.outstanding() >= s.pump.cfg.MaxOutstanding {
+			return nil, false
+		}
+		tick, _ := s.step(s.send)
+		// Before it is written, because the echo may be faster than we are.
+		if !s.pump.cfg.NoEcho {
+			s.matching.begin(tick.At, now)
+		}
+		s.begun = true
+	}
+	return s.pump.frames[(s.first+s.chunks)%int64(len(s.pump.frames))], true
+}
+
+// frameSent accounts for a frame that was taken. s.mu is held.
+func (s *Stream) frameSent(c *counts) {
+	p := s.pump.payload
+	c.bytesSent += int64(len(p.chunks[(s.first+s.chunks)%int64(p.Len())]))
+	s.chunks++
+	if s.chunks%int64(p.perTick) == 0 {
+		s.send, _ = s.step(s.send)
+		s.begun = false
+		s.pending--
+		c.sent++
+	}
+}
+
+// fail reports the connection's end, once for each. s.mu is held.
+func (s *Stream) fail(gen int, err error) {
+	if gen != s.gen || s.conn == nil {
+		return
+	}
+	s.conn, s.try = nil, nil
+	s.lost <- err
+}
