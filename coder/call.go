@@ -129,7 +129,7 @@ func (c *Client) attempt(ctx context.Context, cl call, u *url.URL) (bypassed boo
 		_, _ = io.CopyN(io.Discard, resp.Body, drainLimit) // for the next call on this connection
 		_ = resp.Body.Close()
 	}()
-	if cl.out == nil || resp.StatusCode == http.StatusNoContent {
+	if resp.StatusCode == http.StatusNoContent {
 		return bypassed, nil
 	}
 	return bypassed, c.decode(cl, resp)
@@ -146,6 +146,9 @@ func (c *Client) decode(cl call, resp *http.Response) error {
 		return nil
 	}
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if cl.out == nil && media != "text/html" {
+		return nil
+	}
 	if media != "" && media != "application/json" && !strings.HasSuffix(media, "+json") {
 		e := c.responseError(cl.action, resp, cl.secrets...)
 		if e.HTML && e.FromCoder {

@@ -28,7 +28,7 @@ type TransportError struct {
 
 // Error says what was attempted and why no answer came.
 func (e *TransportError) Error() string {
-	return e.Action + ": no answer from " + e.Host + ": " + e.Reason
+	return e.Action + ": " + e.Host + ": " + e.Reason
 }
 
 // Unwrap returns the cause.
