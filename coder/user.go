@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -124,6 +125,9 @@ type CreateUserRequest struct {
 func (r CreateUserRequest) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "coder.CreateUserRequest{Username: "+r.Username+", Email: "+r.Email+", Password: "+redacted+"}")
 }
+
+// LogValue keeps the password out of structured logs.
+func (r CreateUserRequest) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
 
 // CreateUser makes a user. A name or email that is taken is [IsConflict].
 // Give roles with SetUserRoles, because older servers ignore them here.
