@@ -75,14 +75,17 @@ type JobError struct {
 
 // Error says what failed and why.
 func (e *JobError) Error() string {
-	status := e.Job.Status
-	if status == JobFailed && !e.Job.CanceledAt.IsZero() {
-		status = "canceled" // a build that is stopped while it runs can end as failed
+	how := "ended as " + printable(e.Job.Status, 40)
+	switch {
+	case e.Canceled(): // one that is stopped while it runs can end as failed
+		how = "was canceled"
+	case e.Job.Status == JobFailed:
+		how = "failed"
 	}
 	if e.Job.Error == "" {
-		return fmt.Sprintf("%s: the job %s", e.Action, status)
+		return fmt.Sprintf("%s: the job %s", e.Action, how)
 	}
-	return fmt.Sprintf("%s: the job %s: %s", e.Action, status, printable(sentence(e.Job.Error), maxSentence))
+	return fmt.Sprintf("%s: the job %s: %s", e.Action, how, printable(sentence(e.Job.Error), maxSentence))
 }
 
 // Canceled reports whether somebody canceled it. A build canceled while it
