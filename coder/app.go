@@ -59,7 +59,7 @@ func (c *Client) PathAppURL(owner, workspace, agent, slug string) *url.URL {
 	if agent != "" {
 		workspace += "." + agent
 	}
-	return c.base.JoinPath("@"+url.PathEscape(owner), url.PathEscape(workspace), "apps", url.PathEscape(slug)+"/")
+	return c.join("@"+url.PathEscape(owner), url.PathEscape(workspace), "apps", url.PathEscape(slug)+"/")
 }
 
 // SubdomainLabel is the label of an app or port in the form that all versions

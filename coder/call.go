@@ -62,9 +62,19 @@ func (c *Client) resolve(path []string, query url.Values) (*url.URL, error) {
 		}
 		escaped[i] = url.PathEscape(segment)
 	}
-	u := c.base.JoinPath(escaped...)
+	u := c.join(escaped...)
 	u.RawQuery = query.Encode()
 	return u, nil
+}
+
+// join puts escaped segments behind the access URL. JoinPath alone leaves out
+// the first slash when that has no path.
+func (c *Client) join(escaped ...string) *url.URL {
+	base := *c.base
+	if base.Path == "" {
+		base.Path = "/"
+	}
+	return base.JoinPath(escaped...)
 }
 
 // do makes a call, with the repeats and waits that are allowed.

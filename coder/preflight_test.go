@@ -21,7 +21,9 @@ type deployment struct {
 }
 
 func (d deployment) answer(req *http.Request) (*http.Response, error) {
-	for suffix, a := range map[string]struct{ set, or func() (*http.Response, error) }{
+	for suffix, a := range map[string]struct {
+		set, or func() (*http.Response, error)
+	}{
 		"/buildinfo":      {d.buildinfo, says(200, `{"version":"v2.37.0"}`)},
 		"/users/me":       {d.me, says(200, `{"username":"alice","roles":[]}`)},
 		"/users/me/roles": {d.roles, says(200, `{"roles":["template-admin"]}`)},
