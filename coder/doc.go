@@ -27,8 +27,9 @@
 //
 // Control-plane calls share one HTTP client whose connections are reused.
 // [Client.Isolated] gives each simulated user connections of its own, as
-// browsers have them. Both speak HTTP/1.1: one HTTP/2 connection would put
-// everybody on one TCP stream and one replica. [Client.Dialer],
+// browsers have them. Both speak HTTP/1.1, because one HTTP/2 connection would
+// put everybody on one TCP stream and one replica; only a Config.HTTPClient
+// can bring another protocol to the control plane. [Client.Dialer],
 // [Client.Transport] and [Client.AppHTTPClient] are for terminals, apps and
 // whatever else a caller dials, [Client.AuthHeader] for their headers, and
 // [Client.ResponseError] for refusals.
@@ -55,6 +56,9 @@
 // The header that bypasses rate limits goes out only with a token that is
 // known to belong to a site owner: newer servers refuse every call of a
 // member who sends it. Preflight learns that, or Config.Bypass promises it.
+//
+// The context bounds a call with all its repeats and waits. There is no other
+// timeout, because under load a slow answer is what one wants to see.
 //
 // # With the official SDK
 //

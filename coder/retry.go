@@ -60,7 +60,7 @@ func (r *retrier) mayRepeat(err error) bool {
 		return false
 	}
 	if t, ok := errors.AsType[*TransportError](err); ok {
-		return (r.call.repeatable || neverSent(t.Err)) && !isTLSFailure(t.Err) && !isPlainHTTP(t.Err)
+		return (r.call.repeatable || neverSent(t.Err)) && !lasting(t.Err)
 	}
 	switch asError(err).StatusCode {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

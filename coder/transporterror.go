@@ -116,3 +116,10 @@ func neverSent(err error) bool {
 	_, ok := errors.AsType[*net.DNSError](err)
 	return ok
 }
+
+// lasting reports whether the failure is one that stays until somebody
+// changes a setting.
+func lasting(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound || isTLSFailure(err) || isPlainHTTP(err)
+}
