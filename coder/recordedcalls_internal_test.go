@@ -242,27 +242,27 @@ var recordedCalls = map[string]recordedCall{
 
 	// Streams.
 	"WS /api/v2/workspacebuilds/{id}/logs": func(ctx context.Context, c *Client, r *recording, req *http.Request) (any, error) {
-		return listen(r, c.FollowBuildLogs(ctx, pathID(req), int64(number(req, "after"))), 1)
+		return listen(r, c.FollowBuildLogs(ctx, pathID(req), int64(number(req, "after"))))
 	},
 	"WS /api/v2/workspaceagents/{id}/logs": func(ctx context.Context, c *Client, r *recording, req *http.Request) (any, error) {
-		return listen(r, c.FollowAgentLogs(ctx, pathID(req), int64(number(req, "after"))), 1)
+		return listen(r, c.FollowAgentLogs(ctx, pathID(req), int64(number(req, "after"))))
 	},
 	"WS /api/v2/workspaces/{id}/watch-ws": func(ctx context.Context, c *Client, r *recording, req *http.Request) (any, error) {
-		return listen(r, c.WatchWorkspace(ctx, pathID(req)), 0)
+		return listen(r, c.WatchWorkspace(ctx, pathID(req)))
 	},
 	"WS /api/v2/workspaceagents/{id}/watch-metadata-ws": func(ctx context.Context, c *Client, r *recording, req *http.Request) (any, error) {
-		return listen(r, c.WatchAgentMetadata(ctx, pathID(req)), 0)
+		return listen(r, c.WatchAgentMetadata(ctx, pathID(req)))
 	},
 	"GET /api/v2/workspaces/{id}/watch": func(ctx context.Context, c *Client, r *recording, req *http.Request) (any, error) {
 		c.shared.noWatchWS.Store(true)
-		return listen(r, c.WatchWorkspace(ctx, pathID(req)), 0)
+		return listen(r, c.WatchWorkspace(ctx, pathID(req)))
 	},
 	"GET /api/v2/workspaceagents/{id}/watch-metadata": func(ctx context.Context, c *Client, r *recording, req *http.Request) (any, error) {
 		c.shared.noMetadataWS.Store(true)
-		return listen(r, c.WatchAgentMetadata(ctx, pathID(req)), 0)
+		return listen(r, c.WatchAgentMetadata(ctx, pathID(req)))
 	},
 	"WS /api/v2/notifications/inbox/watch": func(ctx context.Context, c *Client, r *recording, _ *http.Request) (any, error) {
-		return listen(r, c.Stream(ctx, r.Request.Path), 0)
+		return listen(r, c.Stream(ctx, r.Request.Path))
 	},
 
 	// Refusals of what a caller dials or requests itself.
@@ -291,19 +291,12 @@ func refused(ctx context.Context, c *Client, r *recording, _ *http.Request) (any
 
 // listen collects what a stream yields: all of it when the server ends it,
 // else as much as was recorded.
-func listen[T any](r *recording, seq iter.Seq2[T, error], lines int) (any, error) {
-	want := 0
-	for _, m := range r.messages() {
-		if lines == 0 {
-			want += strings.Count(m, `"type":"data"`) + strings.Count(m, "event: data")
-			continue
-		}
-		some, err := decodeLogs[json.RawMessage]([]byte(m))
-		if err != nil {
-			return nil, err
-		}
-		want += len(some)
+func listen[T any](r *recording, seq iter.Seq2[T, error]) (any, error) {
+	values, err := streamed(r)
+	if err != nil {
+		return nil, err
 	}
+	want := len(values)
 	if want == 0 && !r.serverCloses() && r.Response.Status < 400 {
 		return nil, nil // nothing to wait for
 	}

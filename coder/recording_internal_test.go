@@ -93,6 +93,34 @@ func (r *recording) serverCloses() bool {
 	return false
 }
 
+// streamed are the values in the messages of a stream. It shares nothing with
+// what it checks.
+func streamed(r *recording) ([]any, error) {
+	out := []any{}
+	for _, m := range r.messages() {
+		if data, ok := strings.CutPrefix(m, "event: data\ndata: "); ok {
+			m = `{"type":"data","data":` + data + `}`
+		} else if strings.HasPrefix(m, "event: ") {
+			continue
+		}
+		var v any
+		if err := json.Unmarshal([]byte(m), &v); err != nil {
+			return nil, err
+		}
+		switch v := v.(type) {
+		case []any:
+			out = append(out, v...)
+		case map[string]any:
+			if kind, ok := v["type"]; !ok {
+				out = append(out, v)
+			} else if kind == "data" {
+				out = append(out, v["data"])
+			}
+		}
+	}
+	return out, nil
+}
+
 // body is the answer's body as it was on the wire.
 func (r *recording) body() []byte {
 	if len(r.Response.Body) == 0 || string(r.Response.Body) == "null" && !strings.Contains(r.header("Content-Type"), "json") {

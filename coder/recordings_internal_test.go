@@ -110,39 +110,14 @@ func assertRecorded(t *testing.T, r *recording, got any) {
 	var have, want any
 	require.NoError(t, json.Unmarshal(encoded, &have))
 	if len(r.Frames)+len(r.Events) > 0 {
-		want = streamed(t, r)
+		want, err = streamed(r)
+		require.NoError(t, err)
 	} else {
 		require.NoError(t, json.Unmarshal(r.body(), &want))
 	}
 	for _, difference := range compare("", have, want) {
 		t.Error(difference)
 	}
-}
-
-// streamed are the values in the messages of a stream.
-func streamed(t *testing.T, r *recording) any {
-	t.Helper()
-	out := []any{}
-	for _, m := range r.messages() {
-		if data, ok := strings.CutPrefix(m, "event: data\ndata: "); ok {
-			m = `{"type":"data","data":` + data + `}`
-		} else if strings.HasPrefix(m, "event: ") {
-			continue
-		}
-		var v any
-		require.NoError(t, json.Unmarshal([]byte(m), &v))
-		switch v := v.(type) {
-		case []any:
-			out = append(out, v...)
-		case map[string]any:
-			if kind, ok := v["type"]; !ok {
-				out = append(out, v)
-			} else if kind == "data" {
-				out = append(out, v["data"])
-			}
-		}
-	}
-	return out
 }
 
 // compare lists where what we have is not what was recorded. Keys that only
