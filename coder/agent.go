@@ -82,3 +82,18 @@ func (c *Client) AgentConnectionInfo(ctx context.Context, id uuid.UUID) (Connect
 	err := c.get(ctx, action, path, nil, &out)
 	return out, err
 }
+
+// ExternalAgentToken reads the token with which an agent outside of the
+// deployment's control connects. It is a secret: keep it out of logs. Without
+// a licence the endpoint does not exist ([IsUnsupported]), and servers before
+// 2.26 never have it.
+//
+// GET /api/v2/workspaces/{workspace}/external-agent/{agent}/credentials
+func (c *Client) ExternalAgentToken(ctx context.Context, workspace uuid.UUID, agent string) (string, error) {
+	var out struct {
+		AgentToken string `json:"agent_token"`
+	}
+	err := c.get(ctx, "read the token of agent "+agent+" of workspace "+workspace.String(),
+		api("workspaces", workspace.String(), "external-agent", agent, "credentials"), nil, &out)
+	return out.AgentToken, err
+}

@@ -45,6 +45,8 @@ func TestCallsWithoutARecordingAskTheRightEndpoint(t *testing.T) {
 			func(ctx context.Context, c *coder.Client) (any, error) { return nil, c.CancelTemplateVersion(ctx, id) }, nil},
 		"PUT /api/v2/workspaces/" + id.String() + "/dormant": {`{}`,
 			func(ctx context.Context, c *coder.Client) (any, error) { return nil, c.SetDormant(ctx, id, true) }, nil},
+		"GET /api/v2/workspaces/" + id.String() + "/external-agent/main/credentials": {`{"agent_token":"t","command":"c"}`,
+			func(ctx context.Context, c *coder.Client) (any, error) { return c.ExternalAgentToken(ctx, id, "main") }, "t"},
 		"GET /api/v2/users?limit=100": {`{"users":[{"username":"alice","roles":[{"name":"owner"}]}],"count":1}`,
 			func(ctx context.Context, c *coder.Client) (any, error) {
 				users, err := c.AllUsers(ctx, coder.UsersQuery{})
