@@ -1,0 +1,70 @@
+package harness
+
+import (
+	"fmt"
+	"regexp"
+	"sync"
+)
+
+// Action is something that runners do and whose time is measured, such as
+// "login". Make it once, as a package variable: [Recorder.Do] finds its
+// histograms by a number.
+type Action struct{ id int }
+
+// Counter is something that runners count, such as "bytes_sent".
+type Counter struct{ id int }
+
+// registry numbers names. The same name is the same action, wherever it is
+// made.
+type registry struct {
+	mu    sync.Mutex
+	names []string
+	ids   map[string]int
+}
+
+var actions, counters registry
+
+var nameRule = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+// builtin are metrics that the harness itself has.
+var builtin = map[string]bool{
+	"errors": true, "iterations": true, "iteration": true, "iteration_errors": true,
+	"dropped_iterations": true, "throughput": true, "lag": true,
+}
+
+func (r *registry) id(kind, name string) int {
+	if !nameRule.MatchString(name) || builtin[name] {
+		panic(fmt.Sprintf("harness: %s %q: want lower-case letters, digits and '_', beginning with a letter, and none of the harness' own names", kind, name))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if id, ok := r.ids[name]; ok {
+		return id
+	}
+	if r.ids == nil {
+		r.ids = map[string]int{}
+	}
+	r.ids[name] = len(r.names)
+	r.names = append(r.names, name)
+	return len(r.names) - 1
+}
+
+func (r *registry) name(id int) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.names[id]
+}
+
+// NewAction names an action: lower-case letters, digits and underscores. It
+// panics for any other name, as regexp.MustCompile does, because it is called
+// when the program starts.
+func NewAction(name string) Action { return Action{actions.id("action", name)} }
+
+// NewCounter names a counter, by the same rules as [NewAction].
+func NewCounter(name string) Counter { return Counter{counters.id("counter", name)} }
+
+// String is the action's name.
+func (a Action) String() string { return actions.name(a.id) }
+
+// String is the counter's name.
+func (c Counter) String() string { return counters.name(c.id) }

@@ -1,0 +1,183 @@
+package harness
+
+import (
+	"sync"
+	"time"
+
+	"github.com/coderscale/scaletest/internal/percore"
+	"github.com/coderscale/scaletest/traffic/histogram"
+)
+
+// metrics are a scenario's numbers, in a shard for each core.
+type metrics struct {
+	pick   percore.Picker
+	shards []metricShard
+
+	mu      sync.Mutex
+	sources []Source
+}
+
+type metricShard struct {
+	mu        sync.Mutex
+	series    []*series // by action
+	counters  []int64   // by counter
+	iteration series
+	lag       histogram.Histogram
+	_         [64]byte
+}
+
+// series are an action's numbers.
+type series struct {
+	response, service histogram.Histogram // of those that succeeded
+	errors            int64
+}
+
+func (s *series) record(response, service time.Duration, failed bool) {
+	if failed {
+		s.errors++
+		return
+	}
+	s.response.Record(response)
+	s.service.Record(service)
+}
+
+func (s *series) merge(o *series) {
+	s.response.Merge(&o.response)
+	s.service.Merge(&o.service)
+	s.errors += o.errors
+}
+
+func newMetrics() *metrics { return &metrics{shards: make([]metricShard, percore.Count())} }
+
+func (m *metrics) lock() *metricShard {
+	sh := &m.shards[m.pick.Pick(len(m.shards))]
+	sh.mu.Lock()
+	return sh
+}
+
+func (m *metrics) record(a Action, response, service time.Duration, failed bool) {
+	sh := m.lock()
+	if a.id >= len(sh.series) {
+		sh.series = append(sh.series, make([]*series, a.id+1-len(sh.series))...)
+	}
+	s := sh.series[a.id]
+	if s == nil {
+		s = &series{}
+		sh.series[a.id] = s
+	}
+	s.record(response, service, failed)
+	sh.mu.Unlock()
+}
+
+func (m *metrics) count(c Counter, n int64) {
+	sh := m.lock()
+	if c.id >= len(sh.counters) {
+		sh.counters = append(sh.counters, make([]int64, c.id+1-len(sh.counters))...)
+	}
+	sh.counters[c.id] += n
+	sh.mu.Unlock()
+}
+
+func (m *metrics) recordIteration(lag, response, service time.Duration, failed bool) {
+	sh := m.lock()
+	sh.iteration.record(response, service, failed)
+	sh.lag.Record(lag)
+	sh.mu.Unlock()
+}
+
+func (m *metrics) observe(s Source) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, have := range m.sources {
+		if have == s {
+			return
+		}
+	}
+	m.sources = append(m.sources, s)
+}
+
+// Source is something that measures on its own, such as a traffic.Pump that
+// all users of a scenario share. It is asked once a second, and once at the
+// end. Its numbers are sums since the beginning.
+type Source interface {
+	Collect(into *Collection)
+}
+
+// Collection takes the numbers of a [Source].
+type Collection struct{ t *totals }
+
+// Action adds an action's successes and errors. The histograms are not kept.
+func (c *Collection) Action(a Action, response, service *histogram.Histogram, errors int64) {
+	s := c.t.series(a.String())
+	s.response.Merge(response)
+	s.service.Merge(service)
+	s.errors += errors
+}
+
+// Counter adds to a counter.
+func (c *Collection) Counter(counter Counter, n int64) { c.t.counters[counter.String()] += n }
+
+// Lag adds how late the generator itself was.
+func (c *Collection) Lag(h *histogram.Histogram) { c.t.lag.Merge(h) }
+
+// Throughput adds the bytes that were meant to be sent and those that were.
+func (c *Collection) Throughput(intended, achieved int64) {
+	c.t.bytesIntended += intended
+	c.t.bytesAchieved += achieved
+}
+
+// Dropped adds events that were meant to happen and did not, because this
+// process was too slow. They count against the validity of the run.
+func (c *Collection) Dropped(intended, dropped int64) {
+	c.t.sourceIntended += intended
+	c.t.sourceDropped += dropped
+}
+
+// totals are a scenario's sums at some instant.
+type totals struct {
+	actions   map[string]*series
+	counters  map[string]int64
+	iteration series
+	lag       histogram.Histogram
+
+	bytesIntended, bytesAchieved  int64
+	sourceIntended, sourceDropped int64
+}
+
+func (t *totals) series(name string) *series {
+	s := t.actions[name]
+	if s == nil {
+		s = &series{}
+		t.actions[name] = s
+	}
+	return s
+}
+
+// totals merges all shards and sources.
+func (m *metrics) totals() *totals {
+	t := &totals{actions: map[string]*series{}, counters: map[string]int64{}}
+	for i := range m.shards {
+		sh := &m.shards[i]
+		sh.mu.Lock()
+		for id, s := range sh.series {
+			if s != nil {
+				t.series(actions.name(id)).merge(s)
+			}
+		}
+		for id, n := range sh.counters {
+			if n != 0 {
+				t.counters[counters.name(id)] += n
+			}
+		}
+		t.iteration.merge(&sh.iteration)
+		t.lag.Merge(&sh.lag)
+		sh.mu.Unlock()
+	}
+	m.mu.Lock()
+	sources := append([]Source(nil), m.sources...)
+	m.mu.Unlock()
+	for _, s := range sources {
+		s.Collect(&Collection{t})
+	}
+	return t
+}

@@ -1,0 +1,151 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+var scenarioName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+// Plan is everything that [Start] needs. All of its zero values are useful,
+// except that there must be a scenario.
+type Plan struct {
+	// Name of the run, for people. It is empty by default.
+	Name string
+
+	// RunID tells runs apart. Empty is a random one.
+	RunID string
+
+	// Scenarios run side by side.
+	Scenarios []Scenario
+
+	// Seed decides everything random. 0 takes one from the run's ID.
+	Seed uint64
+
+	// Timeout ends the load, counted from the start, setup included. 0 means
+	// none. Cleanup comes after it and has its own.
+	Timeout time.Duration
+
+	// SetupTimeout bounds the Setup of one runner. 0 means 5 minutes.
+	SetupTimeout time.Duration
+
+	// JobTimeout bounds one iteration. 0 means none.
+	JobTimeout time.Duration
+
+	// GracefulStop is how long running iterations may go on when the load ends.
+	// 0 means 30 seconds.
+	GracefulStop time.Duration
+
+	// CleanupTimeout bounds all of the cleanup. 0 means 5 minutes.
+	CleanupTimeout time.Duration
+
+	// CleanupJobTimeout bounds the Cleanup of one runner. 0 means 1 minute.
+	CleanupJobTimeout time.Duration
+
+	// Grace is how long a runner may ignore that its context is done before it
+	// is abandoned and reported as stuck. 0 means 5 seconds.
+	Grace time.Duration
+
+	// MaxFailures is how many failed runs are still a pass. It does not count
+	// failed iterations of a scenario that has a threshold on errors or
+	// iteration_errors: that decides.
+	MaxFailures int
+
+	// MaxLag is how late the generator itself may be, at the 99th percentile,
+	// before the run is invalid. 0 means 100 ms.
+	MaxLag time.Duration
+
+	// OnSnapshot is called once a second while the load runs, and at its end.
+	// It should return soon.
+	OnSnapshot func(Snapshot)
+
+	// OnPhase is called when a phase begins: "setup", "load", "cleanup", "done".
+	OnPhase func(phase string)
+
+	// Target describes what is tested, for the result: a version, a URL without
+	// secrets, whether it is embedded.
+	Target map[string]string
+
+	// Configuration is what the caller was configured with, for the result.
+	// It must hold no secrets.
+	Configuration map[string]string
+}
+
+// Validate reports everything that is wrong with the plan.
+func (p Plan) Validate() error {
+	var errs []error
+	if len(p.Scenarios) == 0 {
+		errs = append(errs, errors.New("the plan has no scenarios"))
+	}
+	names := map[string]bool{}
+	for _, s := range p.Scenarios {
+		errs = append(errs, s.Validate())
+		if names[s.Name] {
+			errs = append(errs, fmt.Errorf("two scenarios are named %q", s.Name))
+		}
+		names[s.Name] = true
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"Timeout", p.Timeout}, {"SetupTimeout", p.SetupTimeout}, {"JobTimeout", p.JobTimeout},
+		{"GracefulStop", p.GracefulStop}, {"CleanupTimeout", p.CleanupTimeout},
+		{"CleanupJobTimeout", p.CleanupJobTimeout}, {"Grace", p.Grace}, {"MaxLag", p.MaxLag},
+	} {
+		if d.value < 0 {
+			errs = append(errs, fmt.Errorf("%s is %v, want 0 (the default) or more", d.name, d.value))
+		}
+	}
+	if p.MaxFailures < 0 {
+		errs = append(errs, fmt.Errorf("MaxFailures is %d, want 0 or more", p.MaxFailures))
+	}
+	if p.Timeout > 0 {
+		for _, s := range p.Scenarios {
+			if s.Schedule != nil && s.StartAfter+s.Schedule.Length() > p.Timeout {
+				errs = append(errs, fmt.Errorf("scenario %q lasts %v, longer than the plan's timeout of %v",
+					s.Name, s.StartAfter+s.Schedule.Length(), p.Timeout))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// withDefaults fills in what was left out.
+func (p Plan) withDefaults() Plan {
+	for _, d := range []struct {
+		value *time.Duration
+		def   time.Duration
+	}{
+		{&p.SetupTimeout, 5 * time.Minute},
+		{&p.GracefulStop, 30 * time.Second},
+		{&p.CleanupTimeout, 5 * time.Minute},
+		{&p.CleanupJobTimeout, time.Minute},
+		{&p.Grace, 5 * time.Second},
+		{&p.MaxLag, 100 * time.Millisecond},
+	} {
+		if *d.value == 0 {
+			*d.value = d.def
+		}
+	}
+	if p.RunID == "" {
+		p.RunID = NewRunID()
+	}
+	if p.Seed == 0 {
+		p.Seed = seedOf(p.RunID)
+	}
+	return p
+}
+
+// Length is how long the load takes, as far as the schedules know.
+func (p Plan) Length() time.Duration {
+	var d time.Duration
+	for _, s := range p.Scenarios {
+		if s.Schedule != nil {
+			d = max(d, s.StartAfter+s.Schedule.Length())
+		}
+	}
+	return d
+}

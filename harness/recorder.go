@@ -1,0 +1,93 @@
+package harness
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// Recorder is where a runner puts what it measures. It belongs to one user;
+// Record, Add and Logf may be called from any goroutine, the rest only from
+// the one that Run is called on.
+type Recorder struct {
+	run      *Run
+	scenario *scenarioRun
+	metrics  *metrics // of the load, or of the setup
+	user     int
+	log      boundedLog
+	rng      *rand.Rand
+
+	iteration int
+	intended  time.Duration // since the run's epoch
+	from      time.Duration // from which the next action's response time counts
+}
+
+// Do runs f and records how long it took. The first action of an iteration is
+// measured from the iteration's intended start, each later one from the end of
+// the one before. A failure is counted, and its time is not mixed with those of
+// the successes. Do returns f's error.
+func (r *Recorder) Do(ctx context.Context, a Action, f func(context.Context) error) error {
+	start := r.run.now()
+	err := f(ctx)
+	end := r.run.now()
+	r.metrics.record(a, end-r.from, end-start, err != nil)
+	r.from = end
+	return err
+}
+
+// Record adds a measurement that the runner made itself.
+func (r *Recorder) Record(a Action, response, service time.Duration, err error) {
+	r.metrics.record(a, response, service, err != nil)
+}
+
+// Pause says that the time until now was nobody's wait: think time, or waiting
+// for others. The next action is measured from now on.
+func (r *Recorder) Pause() { r.from = r.run.now() }
+
+// Add adds to a counter.
+func (r *Recorder) Add(c Counter, n int64) { r.metrics.count(c, n) }
+
+// Observe adds the numbers of something that measures on its own. The same
+// source is added once, whoever brings it.
+func (r *Recorder) Observe(s Source) { r.metrics.observe(s) }
+
+// Logf writes a line to the user's log, of which the last 64 KiB are kept and
+// shown if a run of this user fails.
+func (r *Recorder) Logf(format string, args ...any) {
+	r.log.printf(r.run.now(), format, args...)
+}
+
+// Warn puts a remark into the result, once for each text: something that a
+// reader of the numbers must know.
+func (r *Recorder) Warn(text string) { r.scenario.warn(text) }
+
+// Done is closed when the load ends: finish what you are doing and return.
+func (r *Recorder) Done() <-chan struct{} { return r.scenario.ending }
+
+// User is the user's index, from 0.
+func (r *Recorder) User() int { return r.user }
+
+// Iteration is the number of this user's iteration, from 0.
+func (r *Recorder) Iteration() int { return r.iteration }
+
+// Intended is the instant at which this iteration was meant to start.
+func (r *Recorder) Intended() time.Time { return r.run.epoch.Add(r.intended) }
+
+// Seed is the user's own seed, derived from the plan's.
+func (r *Recorder) Seed() uint64 { return userSeed(r.run.plan.Seed, r.scenario.index, r.user) }
+
+// Rand is the user's own source of randomness, derived from the plan's seed.
+func (r *Recorder) Rand() *rand.Rand {
+	if r.rng == nil {
+		r.rng = rand.New(rand.NewPCG(r.Seed(), 0))
+	}
+	return r.rng
+}
+
+// userSeed mixes by SplitMix64's finalizer, so that neighbours differ.
+func userSeed(seed uint64, scenario, user int) uint64 {
+	z := seed + uint64(scenario)*0xd1342543de82ef95 + uint64(user+1)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}

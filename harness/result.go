@@ -1,0 +1,251 @@
+package harness
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/coderscale/scaletest/traffic/histogram"
+)
+
+// SchemaVersion is the version of result.json's schema. It changes when a
+// reader of the old one would be wrong.
+const SchemaVersion = 1
+
+// Result is what came of a run, and what result.json holds. Times are seconds
+// unless their name says otherwise.
+type Result struct {
+	SchemaVersion int               `json:"schema_version"`
+	Name          string            `json:"name,omitempty"`
+	RunID         string            `json:"run_id"`
+	Seed          uint64            `json:"seed"`
+	StartedAt     time.Time         `json:"started_at"`
+	EndedAt       time.Time         `json:"ended_at"`
+	Seconds       float64           `json:"seconds"`
+	Verdict       Verdict           `json:"verdict"`
+	Reasons       []string          `json:"reasons"` // the gravest first; empty for a pass
+	Target        map[string]string `json:"target"`
+	Generator     Generator         `json:"generator"`
+	Configuration map[string]string `json:"configuration"`
+	Scenarios     []ScenarioResult  `json:"scenarios"`
+	Cleanup       CleanupResult     `json:"cleanup"`
+}
+
+// ScenarioResult is what came of a scenario.
+type ScenarioResult struct {
+	Name         string                  `json:"name"`
+	Schedule     string                  `json:"schedule"` // in one human line
+	Users        int                     `json:"users"`
+	Ready        int64                   `json:"ready"`        // users whose setup succeeded
+	LoadSeconds  float64                 `json:"load_seconds"` // how long the load was on
+	Iterations   Iterations              `json:"iterations"`
+	Iteration    ActionResult            `json:"iteration"`     // whole iterations
+	Setup        map[string]ActionResult `json:"setup_actions"` // before the load
+	Actions      map[string]ActionResult `json:"actions"`       // of the load
+	Counters     map[string]int64        `json:"counters"`
+	Throughput   *Throughput             `json:"throughput,omitempty"`
+	Lag          Distribution            `json:"lag"` // the generator's own lateness
+	Thresholds   []ThresholdResult       `json:"thresholds"`
+	Warnings     []string                `json:"warnings"`
+	Failures     []Failure               `json:"failures"` // the first hundred
+	MoreFailures int                     `json:"more_failures"`
+	Timeline     []Second                `json:"timeline"`
+}
+
+// Iterations counts iterations. Started = Succeeded + Failed + Interrupted.
+type Iterations struct {
+	Started     int64 `json:"started"`
+	Succeeded   int64 `json:"succeeded"`
+	Failed      int64 `json:"failed"`
+	Interrupted int64 `json:"interrupted"` // cut short by the end of the load
+	Dropped     int64 `json:"dropped"`     // meant to start, but there was no free user
+	Stuck       int64 `json:"stuck"`       // among the failed ones: ignored their context
+	SetupFailed int64 `json:"setup_failed"`
+}
+
+// ActionResult is an action's numbers. The times are of successes.
+type ActionResult struct {
+	Count    uint64       `json:"count"`  // successes
+	Errors   int64        `json:"errors"` // failures
+	Response Distribution `json:"response"`
+	Service  Distribution `json:"service"`
+}
+
+// Distribution is a histogram and its usual percentiles, in seconds.
+type Distribution struct {
+	Count uint64  `json:"count"`
+	Min   float64 `json:"min"`
+	Mean  float64 `json:"mean"`
+	P50   float64 `json:"p50"`
+	P90   float64 `json:"p90"`
+	P95   float64 `json:"p95"`
+	P99   float64 `json:"p99"`
+	P999  float64 `json:"p999"`
+	Max   float64 `json:"max"`
+
+	// Histogram holds nanoseconds, in HdrHistogram's compressed V2 encoding,
+	// base64. It is absent when empty.
+	Histogram *histogram.Histogram `json:"histogram,omitempty"`
+}
+
+// Throughput is bytes meant to be sent against bytes that were.
+type Throughput struct {
+	BytesIntended int64   `json:"bytes_intended"`
+	BytesAchieved int64   `json:"bytes_achieved"`
+	Ratio         float64 `json:"ratio"`
+}
+
+// Failure is a failed run with its log.
+type Failure struct {
+	Scenario  string  `json:"scenario"`
+	User      int     `json:"user"`
+	Iteration int     `json:"iteration"`
+	Phase     string  `json:"phase"`   // setup, load or cleanup
+	Seconds   float64 `json:"seconds"` // when, since the run's beginning
+	Error     string  `json:"error"`
+	Stack     string  `json:"stack,omitempty"` // of a panic, or where it is stuck
+	Log       string  `json:"log,omitempty"`   // the user's last 64 KiB
+}
+
+// CleanupResult is what came of the cleanup.
+type CleanupResult struct {
+	Cleaned  int64     `json:"cleaned"`
+	Failed   int64     `json:"failed"`
+	Skipped  int64     `json:"skipped"` // there was no time left, or the run was aborted
+	Seconds  float64   `json:"seconds"`
+	Failures []Failure `json:"failures"`
+}
+
+func (r *Run) makeResult() *Result {
+	end := time.Now()
+	res := &Result{
+		SchemaVersion: SchemaVersion,
+		Name:          r.plan.Name,
+		RunID:         r.plan.RunID,
+		Seed:          r.plan.Seed,
+		StartedAt:     r.epoch,
+		EndedAt:       end,
+		Seconds:       end.Sub(r.epoch).Seconds(),
+		Target:        orEmpty(r.plan.Target),
+		Configuration: orEmpty(r.plan.Configuration),
+		Generator:     r.watch.generator(),
+		Cleanup:       r.cleanup,
+		Reasons:       []string{},
+	}
+	res.Cleanup.Failures, _ = r.problems.list()
+	for _, s := range r.scenarios {
+		res.Scenarios = append(res.Scenarios, s.result())
+	}
+	verdict, reasons := r.judge(res)
+	res.Verdict = verdict
+	res.Reasons = append(res.Reasons, reasons...)
+	return res
+}
+
+func (s *scenarioRun) result() ScenarioResult {
+	f := s.final
+	res := ScenarioResult{
+		Name: s.Name, Schedule: s.Schedule.String(), Users: len(s.users),
+		Ready: s.ready.Load(), LoadSeconds: s.loadTime.Seconds(),
+		Iterations: Iterations{
+			Started: s.started.Load(), Succeeded: s.succeeded.Load(), Failed: s.failed.Load(),
+			Interrupted: s.cut.Load(), Dropped: s.dropped.Load(), Stuck: s.stuck.Load(),
+			SetupFailed: s.setupFail.Load(),
+		},
+		Iteration: f.iteration.result(),
+		Setup:     map[string]ActionResult{},
+		Actions:   map[string]ActionResult{},
+		Counters:  f.counters,
+		Lag:       Distribute(&f.lag),
+		Timeline:  s.timeline,
+		Warnings:  append([]string{}, s.problems.warnings...),
+	}
+	for name, a := range s.setup.totals().actions {
+		res.Setup[name] = a.result()
+	}
+	for name, a := range f.actions {
+		res.Actions[name] = a.result()
+	}
+	if f.bytesIntended > 0 {
+		res.Throughput = &Throughput{f.bytesIntended, f.bytesAchieved, float64(f.bytesAchieved) / float64(f.bytesIntended)}
+	}
+	res.Thresholds = []ThresholdResult{}
+	for _, t := range s.Thresholds {
+		res.Thresholds = append(res.Thresholds, s.evaluate(t))
+	}
+	res.Failures, res.MoreFailures = s.problems.list()
+	if res.Failures == nil {
+		res.Failures = []Failure{}
+	}
+	return res
+}
+
+func (s *series) result() ActionResult {
+	return ActionResult{
+		Count: s.response.Count(), Errors: s.errors,
+		Response: Distribute(&s.response), Service: Distribute(&s.service),
+	}
+}
+
+// Distribute summarises a histogram.
+func Distribute(h *histogram.Histogram) Distribution {
+	d := Distribution{
+		Count: h.Count(), Min: h.Min().Seconds(), Mean: h.Mean().Seconds(), Max: h.Max().Seconds(),
+		P50: h.Percentile(50).Seconds(), P90: h.Percentile(90).Seconds(), P95: h.Percentile(95).Seconds(),
+		P99: h.Percentile(99).Seconds(), P999: h.Percentile(99.9).Seconds(),
+	}
+	if h.Count() > 0 {
+		d.Histogram = h
+	}
+	return d
+}
+
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// WriteFile writes the result as JSON, for its owner's eyes only, and whole or
+// not at all.
+func (r *Result) WriteFile(path string) error {
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".result-*")
+	if err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(append(text, '\n'))
+	if cerr := tmp.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	return nil
+}
+
+// ReadResult reads a result file of this schema version.
+func ReadResult(path string) (*Result, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read result: %w", err)
+	}
+	var r Result
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("read result %s: %w", path, err)
+	}
+	if r.SchemaVersion != SchemaVersion {
+		return nil, fmt.Errorf("read result %s: schema version %d, want %d", path, r.SchemaVersion, SchemaVersion)
+	}
+	return &r, nil
+}

@@ -1,0 +1,169 @@
+package harness
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+)
+
+// Snapshot is the state of a run while its load is on, once a second.
+type Snapshot struct {
+	RunID     string
+	Elapsed   time.Duration // since the load's beginning
+	Scenarios []Second
+}
+
+// Second is what a scenario did in one second of its load.
+type Second struct {
+	Scenario string  `json:"-"`
+	At       float64 `json:"at"`      // seconds since the load's beginning, at the end of this second
+	Span     float64 `json:"span"`    // seconds that this covers
+	Users    int64   `json:"users"`   // that run an iteration
+	Started  int64   `json:"started"` // iterations
+	Failed   int64   `json:"failed"`  // iterations
+	Dropped  int64   `json:"dropped"` // iterations
+
+	Actions  map[string]ActionSecond `json:"actions,omitempty"`
+	Counters map[string]int64        `json:"counters,omitempty"`
+
+	BytesIntended int64 `json:"bytes_intended,omitempty"`
+	BytesAchieved int64 `json:"bytes_achieved,omitempty"`
+	Errors        int64 `json:"errors"` // failed actions and iterations
+
+	LagP99 float64 `json:"lag_p99"` // seconds
+	CPU    float64 `json:"cpu"`     // of this process, in cores
+}
+
+// ActionSecond is what became of an action in one second. Times are seconds.
+type ActionSecond struct {
+	Count  uint64  `json:"count"`
+	Errors int64   `json:"errors"`
+	P50    float64 `json:"p50"`
+	P99    float64 `json:"p99"`
+	Max    float64 `json:"max"`
+}
+
+// snapshots takes one each second until quit.
+func (r *Run) snapshots(quit <-chan struct{}) {
+	start := r.now()
+	last := make([]*marks, len(r.scenarios))
+	for i, s := range r.scenarios {
+		last[i] = s.marks(start)
+	}
+	cpu := r.watch.cpu()
+	take := func() {
+		now := r.now()
+		used := r.watch.cpu()
+		span := now - last[0].at
+		snap := Snapshot{RunID: r.plan.RunID, Elapsed: now - start}
+		for i, s := range r.scenarios {
+			next := s.marks(now)
+			sec := next.since(last[i])
+			sec.Scenario, sec.Users = s.Name, s.active.Load()
+			sec.At = (now - start).Seconds()
+			if span > 0 {
+				sec.CPU = (used - cpu).Seconds() / span.Seconds()
+			}
+			last[i] = next
+			s.timeline = append(s.timeline, sec)
+			snap.Scenarios = append(snap.Scenarios, sec)
+		}
+		cpu = used
+		if r.plan.OnSnapshot != nil {
+			r.plan.OnSnapshot(snap)
+		}
+	}
+	// On an absolute schedule, so that seconds are seconds.
+	for n := time.Duration(1); ; n++ {
+		timer := time.NewTimer(start + n*time.Second - r.now())
+		select {
+		case <-timer.C:
+			take()
+		case <-quit:
+			timer.Stop()
+			if r.now()-last[0].at > 0 {
+				take()
+			}
+			return
+		}
+	}
+}
+
+// marks are a scenario's sums at some instant.
+type marks struct {
+	at                       time.Duration
+	totals                   *totals
+	started, failed, dropped int64
+}
+
+func (s *scenarioRun) marks(now time.Duration) *marks {
+	return &marks{now, s.metrics.totals(), s.started.Load(), s.failed.Load(), s.dropped.Load()}
+}
+
+// since is what happened from o to m.
+func (m *marks) since(o *marks) Second {
+	sec := Second{
+		Span:    (m.at - o.at).Seconds(),
+		Started: m.started - o.started, Failed: m.failed - o.failed, Dropped: m.dropped - o.dropped,
+		Actions: map[string]ActionSecond{}, Counters: map[string]int64{},
+		BytesIntended: m.totals.bytesIntended - o.totals.bytesIntended,
+		BytesAchieved: m.totals.bytesAchieved - o.totals.bytesAchieved,
+		LagP99:        m.totals.lag.Since(&o.totals.lag).Percentile(99).Seconds(),
+	}
+	sec.Errors = sec.Failed
+	for name, a := range m.totals.actions {
+		before := o.totals.actions[name]
+		if before == nil {
+			before = &series{}
+		}
+		h := a.response.Since(&before.response)
+		as := ActionSecond{
+			Count: h.Count(), Errors: a.errors - before.errors,
+			P50: h.Percentile(50).Seconds(), P99: h.Percentile(99).Seconds(), Max: h.Max().Seconds(),
+		}
+		sec.Errors += as.Errors
+		if as.Count > 0 || as.Errors > 0 {
+			sec.Actions[name] = as
+		}
+	}
+	for name, n := range m.totals.counters {
+		if d := n - o.totals.counters[name]; d != 0 {
+			sec.Counters[name] = d
+		}
+	}
+	return sec
+}
+
+// Line is the heartbeat: one line for people, with the same columns each
+// second.
+func (s Second) Line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%4.0fs  %5d users", s.At, s.Users)
+	if s.BytesIntended > 0 || s.BytesAchieved > 0 {
+		fmt.Fprintf(&b, "  %6.2f of %6.2f MB/s", mbps(s.BytesAchieved, s.Span), mbps(s.BytesIntended, s.Span))
+	}
+	names := make([]string, 0, len(s.Actions))
+	for name := range s.Actions {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		a := s.Actions[name]
+		fmt.Fprintf(&b, "  %s p50 %v p99 %v", name, secondsString(a.P50), secondsString(a.P99))
+		if s.BytesIntended == 0 {
+			fmt.Fprintf(&b, " (%.0f/s)", float64(a.Count)/max(s.Span, 1e-9))
+		}
+	}
+	fmt.Fprintf(&b, "  %d errors", s.Errors)
+	if s.Dropped > 0 {
+		fmt.Fprintf(&b, "  %d dropped", s.Dropped)
+	}
+	return b.String()
+}
+
+func mbps(bytes int64, seconds float64) float64 { return float64(bytes) / 1e6 / max(seconds, 1e-9) }
+
+func secondsString(s float64) string {
+	return roundDuration(time.Duration(s * 1e9)).String()
+}

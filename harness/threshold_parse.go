@@ -1,0 +1,75 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var thresholdSyntax = regexp.MustCompile(`^\s*([a-z][a-z0-9_]*)\s*:\s*(p\(\s*[0-9.]+\s*\)|avg|min|med|max|count|rate)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*$`)
+
+// ParseThreshold reads a threshold such as "echo: p(99)<250ms", "errors:
+// rate<0.01", "errors: rate<1%" or "throughput: rate>=0.99". Times need a unit.
+func ParseThreshold(text string) (Threshold, error) {
+	m := thresholdSyntax.FindStringSubmatch(text)
+	if m == nil {
+		return Threshold{}, fmt.Errorf("threshold %q: want a metric, ':', p(N), avg, min, med, max, count or rate, a comparison and a limit, as in \"echo: p(99)<250ms\"", text)
+	}
+	t := Threshold{Metric: m[1], Aggregate: strings.ReplaceAll(m[2], " ", ""), Op: m[3]}
+	if strings.HasPrefix(t.Aggregate, "p(") {
+		p, ok := t.percentile()
+		if !ok {
+			return Threshold{}, fmt.Errorf("threshold %q: want a percentile between 0 and 100", text)
+		}
+		t.Aggregate = "p(" + trimFloat(p) + ")"
+	}
+	limit := m[4]
+	if t.isTime() {
+		d, err := time.ParseDuration(limit)
+		if err != nil {
+			return Threshold{}, fmt.Errorf("threshold %q: the limit %q is not a time with a unit, such as 250ms", text, limit)
+		}
+		t.Value = d.Seconds()
+		return t, nil
+	}
+	scale := 1.0
+	if t.Aggregate == "rate" && strings.HasSuffix(limit, "%") {
+		limit, scale = strings.TrimSuffix(limit, "%"), 0.01
+	}
+	v, err := strconv.ParseFloat(limit, 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return Threshold{}, fmt.Errorf("threshold %q: the limit %q is not a number", text, m[4])
+	}
+	t.Value = v * scale
+	return t, nil
+}
+
+// ParseThresholds reads thresholds of several scenarios, separated by
+// semicolons: "terminals/echo: p(99)<250ms; terminals/errors: rate<0.01". The
+// part before the slash is the scenario; without it, the threshold is of all
+// scenarios and its key is empty.
+func ParseThresholds(text string) (map[string][]Threshold, error) {
+	out := map[string][]Threshold{}
+	var errs []error
+	for part := range strings.SplitSeq(text, ";") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		scenario := ""
+		if metric, _, ok := strings.Cut(part, ":"); ok && strings.Contains(metric, "/") {
+			scenario, part, _ = strings.Cut(part, "/")
+			scenario = strings.TrimSpace(scenario)
+		}
+		t, err := ParseThreshold(part)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		out[scenario] = append(out[scenario], t)
+	}
+	return out, errors.Join(errs...)
+}
