@@ -281,16 +281,23 @@ func (m *matcher) resume(sent int64) (lost int64) {
 		m.hunting = true
 		return 0
 	}
-	// Nothing to find the place by: what was on its way is lost.
+	// Nothing to find the place by.
 	m.hunting = false
+	lost = m.abandon(sent)
+	m.lostEnd = sent
+	m.pos, m.done = sent, sent
+	return lost
+}
+
+// abandon gives up on the ticks that were sent whole and have not come back,
+// and returns how many.
+func (m *matcher) abandon(sent int64) (lost int64) {
 	for m.n > 0 && (m.tick+1)*int64(m.payload.tickLen) <= sent {
 		lost++
 		m.head = (m.head + 1) % len(m.flights)
 		m.n--
 		m.tick++
 	}
-	m.lostEnd = sent
-	m.pos, m.done = sent, sent
 	return lost
 }
 

@@ -129,8 +129,8 @@ func (s *Stream) Stop() {
 func (s *Stream) Drain(ctx context.Context) error { return s.Wait(ctx) }
 
 // Close ends the stream and waits for its reader: the connection must have
-// been closed before. Ticks that were neither sent nor dropped stay pending for
-// good.
+// been closed before. Ticks whose echo has not come count as lost; those that
+// were neither sent nor dropped stay pending for good.
 func (s *Stream) Close() {
 	s.mu.Lock()
 	already := s.closed
@@ -141,6 +141,10 @@ func (s *Stream) Close() {
 	}
 	s.entry.Load().Remove()
 	s.readers.Wait()
+	s.mu.Lock()
+	lost := s.matching.abandon(s.sentEcho())
+	s.mu.Unlock()
+	s.pump.record(&counts{lost: lost})
 	s.pump.streams.Add(-1)
 }
 
