@@ -48,8 +48,9 @@ func (r *Recorder) Pause() { r.from = r.run.now() }
 func (r *Recorder) Add(c Counter, n int64) { r.metrics.count(c, n) }
 
 // Observe adds the numbers of something that measures on its own. The same
-// source is added once, whoever brings it.
-func (r *Recorder) Observe(s Source) { r.metrics.observe(s) }
+// source is added once, whoever brings it, and counts for the load, also when
+// it is brought by a Setup.
+func (r *Recorder) Observe(s Source) { r.scenario.metrics.observe(s) }
 
 // Logf writes a line to the user's log, of which the last 64 KiB are kept and
 // shown if a run of this user fails.
@@ -72,6 +73,9 @@ func (r *Recorder) Iteration() int { return r.iteration }
 
 // Intended is the instant at which this iteration was meant to start.
 func (r *Recorder) Intended() time.Time { return r.run.epoch.Add(r.intended) }
+
+// RunSeed is the plan's seed, the same for all users.
+func (r *Recorder) RunSeed() uint64 { return r.run.plan.Seed }
 
 // Seed is the user's own seed, derived from the plan's.
 func (r *Recorder) Seed() uint64 { return userSeed(r.run.plan.Seed, r.scenario.index, r.user) }
