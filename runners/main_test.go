@@ -1,0 +1,16 @@
+package runners_test
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		runSink()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
