@@ -26,9 +26,10 @@ type Arrivals struct {
 	// VirtualUsers is how many iterations may run at the same time.
 	VirtualUsers int
 
-	// MaxWait drops an arrival that has waited longer for a free user. Dropped
+	// MaxWait drops an arrival that has waited longer for a free user. 0 drops
+	// none while the load is on. Arrivals that still wait when the graceful-stop
+	// time is over, or when the run is stopped, are dropped in any case. Dropped
 	// arrivals are counted; more than one in a thousand makes the run invalid.
-	// 0 drops none.
 	MaxWait time.Duration
 }
 
@@ -74,66 +75,59 @@ func (s Arrivals) String() string {
 }
 
 func (s Arrivals) drive(d *driver) {
-	end := time.AfterFunc(s.Duration, d.end)
-	defer end.Stop()
+	defer d.endAfter(s.Duration).Stop()
 	shape := traffic.For{Shape: s.Shape, Duration: s.Duration}
 	var mu sync.Mutex
-	last := traffic.Before
-	next := func() (traffic.Cursor, bool) {
+	last, more := traffic.Before, true
+	next := func() (time.Duration, bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		c, ok := shape.Next(last)
-		if ok {
-			last = c
+		if more {
+			last, more = shape.Next(last)
 		}
-		return c, ok
+		return d.start + last.At, more
 	}
 	var wg sync.WaitGroup
 	for user := range s.VirtualUsers {
+		if !d.usable(user) {
+			continue // an arrival that it took would be lost
+		}
 		wg.Go(func() {
 			timer := time.NewTimer(0)
 			defer timer.Stop()
+			free := d.start
 			for {
-				arrival, ok := next()
-				if !ok || !s.serve(d, user, d.start+arrival.At, timer) {
+				due, ok := next()
+				if !ok {
 					return
 				}
+				if !d.sleep(due, timer) {
+					s.unserved(d, due)
+					return
+				}
+				if s.MaxWait > 0 && d.now()-due > s.MaxWait {
+					d.drop()
+					continue
+				}
+				t := d.iterate(user, due, free)
+				if !t.again {
+					return
+				}
+				free = t.end
 			}
 		})
 	}
 	wg.Wait()
-	// What nobody came to serve, because the run was stopped or the users had
-	// no time left, was intended all the same.
-	if !d.stopping() {
-		for _, ok := next(); ok; _, ok = next() {
-			d.drop()
-		}
+	for due, ok := next(); ok && due <= d.cutoff(); due, ok = next() {
+		s.unserved(d, due)
 	}
 }
 
-// serve waits for the arrival's instant and runs it. It returns false when the
-// user is of no more use.
-func (s Arrivals) serve(d *driver, user int, due time.Duration, timer *time.Timer) bool {
-	var lag time.Duration
-	if wait := due - d.now(); wait > 0 {
-		timer.Reset(wait)
-		select {
-		case <-timer.C:
-			lag = d.now() - due // a free user that started late: the generator's fault
-		case <-d.stop:
-			return false
-		}
-	}
-	if d.stopping() {
-		return false
-	}
-	if d.ctx.Err() != nil {
+// unserved counts an arrival that nobody came to serve, because the users had
+// no time left or the load was cut short. One that was due only later was not
+// meant to start any more.
+func (s Arrivals) unserved(d *driver, due time.Duration) {
+	if due <= d.cutoff() {
 		d.drop()
-		return true // the others are dropped, too
 	}
-	if s.MaxWait > 0 && d.now()-due > s.MaxWait {
-		d.drop()
-		return true
-	}
-	return d.iterate(user, due, lag)
 }

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"sync"
@@ -21,27 +22,33 @@ func (l *boundedLog) printf(at time.Duration, format string, args ...any) {
 	line := fmt.Sprintf("%9.3fs ", at.Seconds()) + strings.TrimRight(fmt.Sprintf(format, args...), "\n") + "\n"
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if over := len(line) - maxLog; over > 0 { // or one line would keep its size for ever
+		l.dropped += over
+		line = line[over:]
+	}
 	l.buf = append(l.buf, line...)
 	if len(l.buf) > maxLog+maxLog/4 { // not at every line
-		cut := len(l.buf) - maxLog
-		for cut < len(l.buf) && l.buf[cut-1] != '\n' {
-			cut++
-		}
-		l.dropped += cut
-		l.buf = append(l.buf[:0], l.buf[cut:]...)
+		kept := lastLines(l.buf)
+		l.dropped += len(l.buf) - len(kept)
+		l.buf = append(l.buf[:0], kept...)
 	}
+}
+
+// lastLines returns the last whole lines that fit.
+func lastLines(text []byte) []byte {
+	cut := len(text) - maxLog
+	if cut <= 0 || text[cut-1] == '\n' {
+		return text[max(cut, 0):]
+	}
+	_, rest, _ := bytes.Cut(text[cut:], []byte("\n"))
+	return rest
 }
 
 func (l *boundedLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	text := l.buf
-	dropped := l.dropped
-	if len(text) > maxLog {
-		dropped += len(text) - maxLog
-		text = text[len(text)-maxLog:]
-	}
-	if dropped > 0 {
+	text := lastLines(l.buf)
+	if dropped := l.dropped + len(l.buf) - len(text); dropped > 0 {
 		return fmt.Sprintf("(%d bytes of log before this are not kept)\n%s", dropped, text)
 	}
 	return string(text)

@@ -1,6 +1,8 @@
 package harness
 
 import (
+	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ type metrics struct {
 
 	mu      sync.Mutex
 	sources []Source
+	known   map[Source]bool
 }
 
 type metricShard struct {
@@ -78,21 +81,31 @@ func (m *metrics) count(c Counter, n int64) {
 	sh.mu.Unlock()
 }
 
-func (m *metrics) recordIteration(lag, response, service time.Duration, failed bool) {
+func (m *metrics) recordIteration(response, service time.Duration, failed bool) {
 	sh := m.lock()
 	sh.iteration.record(response, service, failed)
+	sh.mu.Unlock()
+}
+
+func (m *metrics) recordLag(lag time.Duration) {
+	sh := m.lock()
 	sh.lag.Record(lag)
 	sh.mu.Unlock()
 }
 
 func (m *metrics) observe(s Source) {
+	if !reflect.ValueOf(s).Comparable() {
+		panic(fmt.Sprintf("harness: Observe(%T): want a source that can be compared, such as a pointer, so that it is added once", s))
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, have := range m.sources {
-		if have == s {
-			return
-		}
+	if m.known[s] {
+		return
 	}
+	if m.known == nil {
+		m.known = map[Source]bool{}
+	}
+	m.known[s] = true
 	m.sources = append(m.sources, s)
 }
 

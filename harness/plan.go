@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+var runID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,14}$`)
+
 var scenarioName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // Plan is everything that [Start] needs. All of its zero values are useful,
@@ -15,7 +17,8 @@ type Plan struct {
 	// Name of the run, for people. It is empty by default.
 	Name string
 
-	// RunID tells runs apart. Empty is a random one.
+	// RunID tells runs apart and becomes part of names: at most 15 lower-case
+	// letters, digits and '-'. Empty is a random one, from [NewRunID].
 	RunID string
 
 	// Scenarios run side by side.
@@ -25,7 +28,8 @@ type Plan struct {
 	Seed uint64
 
 	// Timeout ends the load, counted from the start, setup included. 0 means
-	// none. Cleanup comes after it and has its own.
+	// none. A load that it cuts short fails. Cleanup comes after it and has its
+	// own.
 	Timeout time.Duration
 
 	// SetupTimeout bounds the Setup of one runner. 0 means 5 minutes.
@@ -48,17 +52,19 @@ type Plan struct {
 	// is abandoned and reported as stuck. 0 means 5 seconds.
 	Grace time.Duration
 
-	// MaxFailures is how many failed runs are still a pass. It does not count
-	// failed iterations of a scenario that has a threshold on errors or
-	// iteration_errors: that decides.
+	// MaxFailures is how many failed runs are still a pass: users who did not
+	// get ready and iterations that failed, over all scenarios. Failed
+	// iterations of a scenario that has a threshold on errors or
+	// iteration_errors do not count here: that threshold decides.
 	MaxFailures int
 
 	// MaxLag is how late the generator itself may be, at the 99th percentile,
 	// before the run is invalid. 0 means 100 ms.
 	MaxLag time.Duration
 
-	// OnSnapshot is called once a second while the load runs, and at its end.
-	// It should return soon.
+	// OnSnapshot is called once a second while the load runs, and for what is
+	// left at its end. It should return soon: while it does not, the next
+	// snapshots become one, and the cleanup waits for it.
 	OnSnapshot func(Snapshot)
 
 	// OnPhase is called when a phase begins: "setup", "load", "cleanup", "done".
@@ -78,6 +84,9 @@ func (p Plan) Validate() error {
 	var errs []error
 	if len(p.Scenarios) == 0 {
 		errs = append(errs, errors.New("the plan has no scenarios"))
+	}
+	if p.RunID != "" && !runID.MatchString(p.RunID) {
+		errs = append(errs, fmt.Errorf("RunID is %q, want at most 15 lower-case letters, digits and '-'", p.RunID))
 	}
 	names := map[string]bool{}
 	for _, s := range p.Scenarios {

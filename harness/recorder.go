@@ -3,16 +3,17 @@ package harness
 import (
 	"context"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
 // Recorder is where a runner puts what it measures. It belongs to one user;
-// Record, Add and Logf may be called from any goroutine, the rest only from
-// the one that Run is called on.
+// Do, Pause, Rand, Iteration and Intended are for the goroutine that Run is called
+// on; the rest may be called from any.
 type Recorder struct {
 	run      *Run
 	scenario *scenarioRun
-	metrics  *metrics // of the load, or of the setup
+	metrics  atomic.Pointer[metrics] // of the load, or of the setup
 	user     int
 	log      boundedLog
 	rng      *rand.Rand
@@ -20,24 +21,50 @@ type Recorder struct {
 	iteration int
 	intended  time.Duration // since the run's epoch
 	from      time.Duration // from which the next action's response time counts
+	failures  atomic.Int64  // actions of this iteration that failed
+}
+
+// begin begins an iteration.
+func (r *Recorder) begin(intended time.Duration) {
+	r.intended, r.from = intended, intended
+	r.failures.Store(0)
 }
 
 // Do runs f and records how long it took. The first action of an iteration is
 // measured from the iteration's intended start, each later one from the end of
-// the one before. A failure is counted, and its time is not mixed with those of
-// the successes. Do returns f's error.
+// the one before, whether that failed or not. A failure is counted, and its time
+// is not mixed with those of the successes. One that only comes from the end of
+// the load is not counted. Do returns f's error.
 func (r *Recorder) Do(ctx context.Context, a Action, f func(context.Context) error) error {
 	start := r.run.now()
 	err := f(ctx)
 	end := r.run.now()
-	r.metrics.record(a, end-r.from, end-start, err != nil)
+	r.record(a, end-r.from, end-start, err)
 	r.from = end
 	return err
 }
 
-// Record adds a measurement that the runner made itself.
+// Record adds a measurement that the runner made itself. With an error it
+// counts as a failure, by the same rules as in [Recorder.Do].
 func (r *Recorder) Record(a Action, response, service time.Duration, err error) {
-	r.metrics.record(a, response, service, err != nil)
+	r.record(a, response, service, err)
+}
+
+func (r *Recorder) record(a Action, response, service time.Duration, err error) {
+	if err != nil {
+		if r.isCut(err) {
+			return
+		}
+		r.failures.Add(1)
+	}
+	r.metrics.Load().record(a, response, service, err != nil)
+}
+
+// isCut reports whether an action failed because the load, or a setup that was
+// stopped, ended it.
+func (r *Recorder) isCut(err error) bool {
+	stopped := r.run.stopping() && r.metrics.Load() == r.scenario.setup
+	return stopped || isCut(r.scenario.ctx, err)
 }
 
 // Pause says that the time until now was nobody's wait: think time, or waiting
@@ -45,7 +72,7 @@ func (r *Recorder) Record(a Action, response, service time.Duration, err error) 
 func (r *Recorder) Pause() { r.from = r.run.now() }
 
 // Add adds to a counter.
-func (r *Recorder) Add(c Counter, n int64) { r.metrics.count(c, n) }
+func (r *Recorder) Add(c Counter, n int64) { r.metrics.Load().count(c, n) }
 
 // Observe adds the numbers of something that measures on its own. The same
 // source is added once, whoever brings it, and counts for the load, also when
@@ -60,7 +87,7 @@ func (r *Recorder) Logf(format string, args ...any) {
 
 // Warn puts a remark into the result, once for each text: something that a
 // reader of the numbers must know.
-func (r *Recorder) Warn(text string) { r.scenario.warn(text) }
+func (r *Recorder) Warn(text string) { r.scenario.problems.warn(text) }
 
 // Done is closed when the load ends: finish what you are doing and return.
 func (r *Recorder) Done() <-chan struct{} { return r.scenario.ending }

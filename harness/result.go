@@ -1,10 +1,6 @@
 package harness
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/coderscale/scaletest/traffic/histogram"
@@ -61,7 +57,7 @@ type Iterations struct {
 	Failed      int64 `json:"failed"`
 	Interrupted int64 `json:"interrupted"` // cut short by the end of the load
 	Dropped     int64 `json:"dropped"`     // meant to start, but there was no free user
-	Stuck       int64 `json:"stuck"`       // among the failed ones: ignored their context
+	Stuck       int64 `json:"stuck"`       // ignored their context; among the failed ones, here or in the setup
 	SetupFailed int64 `json:"setup_failed"`
 }
 
@@ -112,10 +108,10 @@ type Failure struct {
 // CleanupResult is what came of the cleanup.
 type CleanupResult struct {
 	Cleaned  int64     `json:"cleaned"`
-	Failed   int64     `json:"failed"`
+	Failed   int64     `json:"failed"`  // left something behind
 	Skipped  int64     `json:"skipped"` // there was no time left, or the run was aborted
 	Seconds  float64   `json:"seconds"`
-	Failures []Failure `json:"failures"`
+	Failures []Failure `json:"failures"` // the first hundred
 }
 
 func (r *Run) makeResult() *Result {
@@ -135,6 +131,7 @@ func (r *Run) makeResult() *Result {
 		Reasons:       []string{},
 	}
 	res.Cleanup.Failures, _ = r.problems.list()
+	res.Scenarios = []ScenarioResult{}
 	for _, s := range r.scenarios {
 		res.Scenarios = append(res.Scenarios, s.result())
 	}
@@ -159,8 +156,8 @@ func (s *scenarioRun) result() ScenarioResult {
 		Actions:   map[string]ActionResult{},
 		Counters:  f.counters,
 		Lag:       Distribute(&f.lag),
-		Timeline:  s.timeline,
-		Warnings:  append([]string{}, s.problems.warnings...),
+		Timeline:  append([]Second{}, s.timeline...),
+		Warnings:  s.problems.warned(),
 	}
 	for name, a := range s.setup.totals().actions {
 		res.Setup[name] = a.result()
@@ -176,9 +173,6 @@ func (s *scenarioRun) result() ScenarioResult {
 		res.Thresholds = append(res.Thresholds, s.evaluate(t))
 	}
 	res.Failures, res.MoreFailures = s.problems.list()
-	if res.Failures == nil {
-		res.Failures = []Failure{}
-	}
 	return res
 }
 
@@ -207,45 +201,4 @@ func orEmpty(m map[string]string) map[string]string {
 		return map[string]string{}
 	}
 	return m
-}
-
-// WriteFile writes the result as JSON, for its owner's eyes only, and whole or
-// not at all.
-func (r *Result) WriteFile(path string) error {
-	text, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return fmt.Errorf("write result: %w", err)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".result-*")
-	if err != nil {
-		return fmt.Errorf("write result: %w", err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(append(text, '\n'))
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write result: %w", err)
-	}
-	return nil
-}
-
-// ReadResult reads a result file of this schema version.
-func ReadResult(path string) (*Result, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read result: %w", err)
-	}
-	var r Result
-	if err := json.Unmarshal(text, &r); err != nil {
-		return nil, fmt.Errorf("read result %s: %w", path, err)
-	}
-	if r.SchemaVersion != SchemaVersion {
-		return nil, fmt.Errorf("read result %s: schema version %d, want %d", path, r.SchemaVersion, SchemaVersion)
-	}
-	return &r, nil
 }

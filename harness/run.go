@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,11 @@ type Run struct {
 	scenarios []*scenarioRun
 	stop      chan struct{} // no new iterations
 	stopOnce  sync.Once
+	cutoff    atomic.Int64 // when the load was cut short, since the epoch
 	aborted   atomic.Bool
+	stopped   bool // before the load had ended by itself
+	timedOut  bool
+	stacks    stacks
 	watch     *selfWatch
 	cleanup   CleanupResult
 	problems  problems // of the harness and of the cleanup
@@ -41,7 +46,7 @@ type scenarioRun struct {
 	metrics *metrics
 
 	ctx     context.Context // of iterations
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	start   time.Duration // of the load, since the epoch
 	ending  chan struct{} // closed when the load ends
 	endOnce sync.Once
@@ -51,6 +56,7 @@ type scenarioRun struct {
 	started   atomic.Int64
 	succeeded atomic.Int64
 	failed    atomic.Int64
+	bare      atomic.Int64 // among the failed: none of their actions failed
 	setupFail atomic.Int64
 	cut       atomic.Int64 // interrupted by the end
 	dropped   atomic.Int64
@@ -58,12 +64,14 @@ type scenarioRun struct {
 
 	problems problems
 	timeline []Second
-	final    *totals
+	totalsMu sync.Mutex
+	final    *totals // once the load has ended
 	loadTime time.Duration
 }
 
 type user struct {
 	index     int
+	label     string // of its goroutines
 	runner    Runner
 	rec       *Recorder
 	ready     bool
@@ -71,11 +79,18 @@ type user struct {
 }
 
 var (
-	errStopped  = errors.New("the run was stopped")
-	errAborted  = errors.New("the run was aborted")
-	errTimeout  = errors.New("the run's time is over")
-	errGraceful = errors.New("the graceful-stop time is over")
+	errStopped           = errors.New("the run was stopped")
+	errAborted           = errors.New("the run was aborted")
+	errTimeout           = errors.New("the plan's timeout is over")
+	errGraceful          = errors.New("the graceful-stop time is over")
+	errSetupTimeout      = errors.New("the setup's timeout is over")
+	errJobTimeout        = errors.New("the iteration's timeout is over")
+	errCleanupTimeout    = errors.New("the timeout of the whole cleanup is over")
+	errCleanupJobTimeout = errors.New("the cleanup's timeout is over")
 )
+
+// uncut is the cutoff of a load that runs to its end.
+const uncut = time.Duration(math.MaxInt64)
 
 // Start checks the plan, makes the runners, and begins. Nothing has happened
 // when it returns an error. When ctx is done, the run is stopped as by
@@ -93,6 +108,7 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 		stop:  make(chan struct{}),
 		done:  make(chan struct{}),
 	}
+	r.cutoff.Store(int64(uncut))
 	// Values of ctx reach the runners; its end is translated into a stop.
 	values := context.WithoutCancel(ctx)
 	r.loadCtx, r.endLoad = context.WithCancelCause(values)
@@ -130,11 +146,12 @@ func (r *Run) newScenario(index int, s Scenario) (*scenarioRun, error) {
 		if runner == nil {
 			return nil, fmt.Errorf("scenario %q: user %d: Runner returned nil", s.Name, i)
 		}
-		u := &user{index: i, runner: runner}
-		u.rec = &Recorder{run: r, scenario: sr, metrics: sr.setup, user: i}
+		u := &user{index: i, runner: runner, label: fmt.Sprintf("%s/%s/%d", r.plan.RunID, s.Name, i)}
+		u.rec = &Recorder{run: r, scenario: sr, user: i}
+		u.rec.metrics.Store(sr.setup)
 		sr.users = append(sr.users, u)
 	}
-	sr.ctx, sr.cancel = context.WithCancel(r.loadCtx)
+	sr.ctx, sr.cancel = context.WithCancelCause(r.loadCtx)
 	return sr, nil
 }
 
@@ -144,9 +161,17 @@ func (r *Run) now() time.Duration { return time.Since(r.epoch) }
 func (r *Run) ID() string { return r.plan.RunID }
 
 // Stop lets no iteration start any more, gives those that run the
-// graceful-stop time, and then cleans up. The verdict is [Interrupted]. It does
-// not wait.
-func (r *Run) Stop() { r.stopOnce.Do(func() { close(r.stop) }) }
+// graceful-stop time, and then cleans up. The verdict is [Interrupted], unless
+// the load had already ended by itself. It does not wait.
+func (r *Run) Stop() {
+	r.stopOnce.Do(func() {
+		r.cut()
+		close(r.stop)
+	})
+}
+
+// cut notes the instant after which nothing was meant to start.
+func (r *Run) cut() { r.cutoff.CompareAndSwap(int64(uncut), int64(r.now())) }
 
 // Abort goes straight to the result: what runs is cancelled, and so is the
 // cleanup. It does not wait.
@@ -178,29 +203,25 @@ func (r *Run) stopping() bool {
 // main is the life of the run.
 func (r *Run) main(ctx context.Context) {
 	defer close(r.done)
-	finished := make(chan struct{})
-	var helpers sync.WaitGroup
-	helpers.Go(func() {
-		select {
-		case <-ctx.Done():
-			r.Stop()
-		case <-finished:
-		}
-	})
+	unwatch := context.AfterFunc(ctx, r.Stop)
+	defer unwatch()
 	if r.plan.Timeout > 0 {
-		timer := time.AfterFunc(r.plan.Timeout, func() { r.endLoad(errTimeout) })
+		timer := time.AfterFunc(r.plan.Timeout, func() {
+			r.cut()
+			r.endLoad(errTimeout)
+		})
 		defer timer.Stop()
 	}
 	r.phase("setup")
 	r.runSetup()
 	r.phase("load")
 	r.runLoad()
+	r.stopped = r.stopping()
+	r.timedOut = errors.Is(context.Cause(r.loadCtx), errTimeout)
 	r.endLoad(nil)
 	r.phase("cleanup")
 	r.runCleanup()
 	r.cancelCleanup()
-	close(finished)
-	helpers.Wait()
 	r.phase("done")
 	r.result = r.makeResult()
 }
@@ -209,172 +230,4 @@ func (r *Run) phase(name string) {
 	if r.plan.OnPhase != nil {
 		r.plan.OnPhase(name)
 	}
-}
-
-// runSetup gets all runners ready.
-func (r *Run) runSetup() {
-	ctx, cancel := context.WithCancelCause(r.loadCtx)
-	defer cancel(nil)
-	ended := make(chan struct{})
-	defer close(ended)
-	go func() { // a stop during the setup waits for nobody
-		select {
-		case <-r.stop:
-			cancel(errStopped)
-		case <-ended:
-		}
-	}()
-	var wg sync.WaitGroup
-	for _, s := range r.scenarios {
-		wg.Go(func() { s.runSetup(ctx) })
-	}
-	wg.Wait()
-}
-
-func (s *scenarioRun) runSetup(ctx context.Context) {
-	atATime := s.SetupAtATime
-	if atATime == 0 {
-		atATime = 50
-	}
-	eachUser(s.users, atATime, func(u *user) {
-		if ctx.Err() != nil {
-			return
-		}
-		setuper, ok := u.runner.(Setuper)
-		if ok {
-			u.rec.from = s.run.now()
-			jobCtx, cancel := context.WithTimeout(ctx, s.run.plan.SetupTimeout)
-			err := s.run.call(jobCtx, s.label(u), func(ctx context.Context) error { return setuper.Setup(ctx, u.rec) })
-			cancel()
-			if err != nil {
-				s.setupFailed(u, err, ctx)
-				return
-			}
-		}
-		u.ready = true
-		s.ready.Add(1)
-	})
-}
-
-// runLoad drives the schedules side by side and takes a snapshot each second.
-func (r *Run) runLoad() {
-	quit := make(chan struct{})
-	var snapshots sync.WaitGroup
-	snapshots.Go(func() { r.snapshots(quit) })
-	start := r.now()
-	var wg sync.WaitGroup
-	for _, s := range r.scenarios {
-		wg.Go(func() { s.runLoad(start + s.StartAfter) })
-	}
-	wg.Wait()
-	close(quit)
-	snapshots.Wait()
-}
-
-func (s *scenarioRun) runLoad(start time.Duration) {
-	defer s.cancel()
-	for _, u := range s.users {
-		u.rec.metrics = s.metrics
-	}
-	if wait := start - s.run.now(); wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.run.stop:
-		case <-s.ctx.Done():
-		}
-	}
-	s.start = start
-	driven := make(chan struct{})
-	var guard sync.WaitGroup
-	guard.Go(func() { s.enforceEnd(driven) })
-	if !s.run.stopping() && s.ctx.Err() == nil && s.ready.Load() > 0 {
-		s.Schedule.drive(&driver{scenarioRun: s, stop: s.run.stop})
-	}
-	s.end()
-	close(driven)
-	guard.Wait()
-	s.loadTime = s.run.now() - start
-	s.final = s.metrics.totals()
-}
-
-// enforceEnd gives iterations the graceful-stop time after the load's end.
-func (s *scenarioRun) enforceEnd(driven <-chan struct{}) {
-	select {
-	case <-driven:
-		return
-	case <-s.ctx.Done():
-	case <-s.run.stop:
-	case <-s.ending:
-	}
-	s.end()
-	timer := time.NewTimer(s.run.plan.GracefulStop)
-	defer timer.Stop()
-	select {
-	case <-driven:
-	case <-timer.C:
-		s.cancel()
-	}
-}
-
-// end closes the recorders' Done.
-func (s *scenarioRun) end() { s.endOnce.Do(func() { close(s.ending) }) }
-
-// runCleanup cleans up after every runner that was made.
-func (r *Run) runCleanup() {
-	ctx, cancel := context.WithTimeout(r.cleanupCtx, r.plan.CleanupTimeout)
-	defer cancel()
-	start := r.now()
-	var wg sync.WaitGroup
-	var failed, cleaned, skipped atomic.Int64
-	for _, s := range r.scenarios {
-		atATime := s.CleanupAtATime
-		if atATime == 0 {
-			atATime = 50
-		}
-		wg.Go(func() {
-			eachUser(s.users, atATime, func(u *user) {
-				cleaner, ok := u.runner.(Cleaner)
-				if !ok {
-					return
-				}
-				if ctx.Err() != nil {
-					skipped.Add(1)
-					return
-				}
-				jobCtx, cancel := context.WithTimeout(ctx, r.plan.CleanupJobTimeout)
-				defer cancel()
-				if err := r.call(jobCtx, s.label(u), cleaner.Cleanup); err != nil {
-					failed.Add(1)
-					r.problems.add(Failure{Scenario: s.Name, User: u.index, Phase: "cleanup", Error: err.Error(), Stack: stackOf(err)})
-					return
-				}
-				cleaned.Add(1)
-			})
-		})
-	}
-	wg.Wait()
-	r.cleanup = CleanupResult{
-		Cleaned: cleaned.Load(), Failed: failed.Load(), Skipped: skipped.Load(),
-		Seconds: (r.now() - start).Seconds(),
-	}
-}
-
-// eachUser calls f for all users, atATime at a time.
-func eachUser(users []*user, atATime int, f func(*user)) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(atATime, len(users)) {
-		wg.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(users) {
-					return
-				}
-				f(users[i])
-			}
-		})
-	}
-	wg.Wait()
 }

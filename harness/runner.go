@@ -14,7 +14,8 @@ type Runner interface {
 // Setuper is a [Runner] that gets ready before the load begins: it logs in, or
 // opens its connections. What it records is kept apart from the load.
 type Setuper interface {
-	// Setup is called once. After an error the user does not run.
+	// Setup is called once. After an error the user does not run. Its context
+	// is done when it returns, so that what is to last must not depend on it.
 	Setup(ctx context.Context, rec *Recorder) error
 }
 

@@ -54,7 +54,10 @@ func AtATime(users, n int) Turns {
 func OneByOne(users int) Turns { return AtATime(users, 1) }
 
 // Hold keeps all users running for d: each begins another iteration when it
-// has ended one, until d is over and [Recorder.Done] is closed.
+// has ended one, until d is over and [Recorder.Done] is closed. After an
+// iteration that failed within 100 ms, the next one starts 100 ms after the
+// start of the failed one, so that users who fail at once neither burn the
+// generator's CPU nor flood the server.
 func (s Turns) Hold(d time.Duration) Turns {
 	if d <= 0 {
 		d = -1
@@ -140,12 +143,14 @@ func (s Turns) drive(d *driver) {
 	next := func() (int, bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		if len(order) == 0 || d.stopping() {
-			return 0, false
+		for len(order) > 0 && !d.halted() {
+			user := order[0]
+			order = order[1:]
+			if d.usable(user) {
+				return user, true
+			}
 		}
-		user := order[0]
-		order = order[1:]
-		return user, true
+		return 0, false
 	}
 	var wg sync.WaitGroup
 	for range n {
@@ -157,26 +162,38 @@ func (s Turns) drive(d *driver) {
 				if !ok {
 					return
 				}
-				d.iterate(user, intended, d.now()-intended)
-				intended = d.now()
+				intended = d.iterate(user, intended, intended).end
 			}
 		})
 	}
 	wg.Wait()
 }
 
+// shortestFailure is the least time from the start of a held user's failed
+// iteration to the start of its next one.
+const shortestFailure = 100 * time.Millisecond
+
 func (s Turns) driveHeld(d *driver) {
-	end := time.AfterFunc(s.hold, d.end)
-	defer end.Stop()
+	defer d.endAfter(s.hold).Stop()
 	var wg sync.WaitGroup
 	for _, user := range s.order() {
+		if !d.usable(user) {
+			continue
+		}
 		wg.Go(func() {
+			timer := time.NewTimer(0)
+			defer timer.Stop()
 			intended := d.start
 			for !d.ended() {
-				if !d.iterate(user, intended, d.now()-intended) {
+				t := d.iterate(user, intended, intended)
+				if !t.again {
 					return
 				}
-				intended = d.now()
+				intended = t.end
+				if pause := t.start + shortestFailure; t.failed && pause > intended {
+					intended = pause
+					d.sleepUntilEnd(pause, timer)
+				}
 			}
 		})
 	}

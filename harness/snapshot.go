@@ -29,7 +29,7 @@ type Second struct {
 
 	BytesIntended int64 `json:"bytes_intended,omitempty"`
 	BytesAchieved int64 `json:"bytes_achieved,omitempty"`
-	Errors        int64 `json:"errors"` // failed actions and iterations
+	Errors        int64 `json:"errors"` // failed actions, and iterations that failed without one
 
 	LagP99 float64 `json:"lag_p99"` // seconds
 	CPU    float64 `json:"cpu"`     // of this process, in cores
@@ -44,19 +44,18 @@ type ActionSecond struct {
 	Max    float64 `json:"max"`
 }
 
-// snapshots takes one each second until quit.
-func (r *Run) snapshots(quit <-chan struct{}) {
-	start := r.now()
+// snapshots takes one each second until quit, and one of what is left then.
+func (r *Run) snapshots(start time.Duration, quit <-chan struct{}) {
 	last := make([]*marks, len(r.scenarios))
-	for i, s := range r.scenarios {
-		last[i] = s.marks(start)
+	for i := range last { // nothing has happened yet, whenever this comes to run
+		last[i] = &marks{at: start, totals: &totals{}}
 	}
 	cpu := r.watch.cpu()
-	take := func() {
-		now := r.now()
-		used := r.watch.cpu()
+	take := func(rest bool) {
+		now, used := r.now(), r.watch.cpu()
 		span := now - last[0].at
 		snap := Snapshot{RunID: r.plan.RunID, Elapsed: now - start}
+		empty := true
 		for i, s := range r.scenarios {
 			next := s.marks(now)
 			sec := next.since(last[i])
@@ -65,40 +64,50 @@ func (r *Run) snapshots(quit <-chan struct{}) {
 			if span > 0 {
 				sec.CPU = (used - cpu).Seconds() / span.Seconds()
 			}
+			empty = empty && sec.empty()
 			last[i] = next
-			s.timeline = append(s.timeline, sec)
 			snap.Scenarios = append(snap.Scenarios, sec)
 		}
+		if rest && empty && span < shortestRest {
+			return
+		}
 		cpu = used
+		for i, s := range r.scenarios {
+			s.timeline = append(s.timeline, snap.Scenarios[i])
+		}
 		if r.plan.OnSnapshot != nil {
 			r.plan.OnSnapshot(snap)
 		}
 	}
-	// On an absolute schedule, so that seconds are seconds.
-	for n := time.Duration(1); ; n++ {
+	// On an absolute schedule, so that seconds are seconds. Those that a slow
+	// OnSnapshot missed are part of the next one.
+	for {
+		n := (r.now()-start)/time.Second + 1
 		timer := time.NewTimer(start + n*time.Second - r.now())
 		select {
 		case <-timer.C:
-			take()
+			take(false)
 		case <-quit:
 			timer.Stop()
-			if r.now()-last[0].at > 0 {
-				take()
-			}
+			take(true)
 			return
 		}
 	}
 }
 
+// shortestRest is the least time after the last whole second that is worth a
+// line of its own when nothing happened in it.
+const shortestRest = 100 * time.Millisecond
+
 // marks are a scenario's sums at some instant.
 type marks struct {
-	at                       time.Duration
-	totals                   *totals
-	started, failed, dropped int64
+	at                             time.Duration
+	totals                         *totals
+	started, failed, bare, dropped int64
 }
 
 func (s *scenarioRun) marks(now time.Duration) *marks {
-	return &marks{now, s.metrics.totals(), s.started.Load(), s.failed.Load(), s.dropped.Load()}
+	return &marks{now, s.totals(), s.started.Load(), s.failed.Load(), s.bare.Load(), s.dropped.Load()}
 }
 
 // since is what happened from o to m.
@@ -111,7 +120,7 @@ func (m *marks) since(o *marks) Second {
 		BytesAchieved: m.totals.bytesAchieved - o.totals.bytesAchieved,
 		LagP99:        m.totals.lag.Since(&o.totals.lag).Percentile(99).Seconds(),
 	}
-	sec.Errors = sec.Failed
+	sec.Errors = m.bare - o.bare
 	for name, a := range m.totals.actions {
 		before := o.totals.actions[name]
 		if before == nil {
@@ -133,6 +142,12 @@ func (m *marks) since(o *marks) Second {
 		}
 	}
 	return sec
+}
+
+// empty reports whether nothing happened.
+func (s Second) empty() bool {
+	return s.Started == 0 && s.Failed == 0 && s.Dropped == 0 && s.Errors == 0 &&
+		len(s.Actions) == 0 && len(s.Counters) == 0 && s.BytesIntended == 0 && s.BytesAchieved == 0
 }
 
 // Line is the heartbeat: one line for people, with the same columns each

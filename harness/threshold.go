@@ -3,6 +3,7 @@ package harness
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,11 +18,11 @@ import (
 type Threshold struct {
 	// Metric is what is looked at:
 	//
-	//	an action's name            response time: p(N), avg, min, med, max; count
+	//	an action's name            response time: p(N), avg, min, med, max; successes: count; rate, per second
 	//	an action's name + _service service time, the same
 	//	an action's name + _errors  failed ones: count; rate, as a share
-	//	errors                      failed actions and iterations: count; rate, as a share
-	//	iteration                   response time of whole iterations
+	//	errors                      failed actions, and iterations that failed without one: count; rate, as a share
+	//	iteration                   response time of whole iterations, as for an action
 	//	iteration_errors            failed iterations: count; rate, as a share
 	//	iterations                  ended ones: count; rate, per second
 	//	dropped_iterations          count; rate, as a share of the intended
@@ -46,8 +47,11 @@ type Expr struct{ metric, aggregate string }
 // P is the p-th percentile of an action's response time, or of another metric
 // that is a time.
 func P(p float64, metric string) Expr {
-	return Expr{metric, "p(" + trimFloat(p) + ")"}
+	return Expr{metric, percentileName(p)}
 }
+
+// percentileName has no exponent, which is not part of the syntax.
+func percentileName(p float64) string { return "p(" + strconv.FormatFloat(p, 'f', -1, 64) + ")" }
 
 // P50 is the median.
 func P50(metric string) Expr { return P(50, metric) }
@@ -101,19 +105,36 @@ func (e RateExpr) Above(v float64) Threshold { return Threshold{e.metric, e.aggr
 // AtLeast demands v or more.
 func (e RateExpr) AtLeast(v float64) Threshold { return Threshold{e.metric, e.aggregate, ">=", v} }
 
-// Validate reports everything that is wrong with the threshold.
+// aggregates are those that a metric of the harness has. For actions and
+// counters it is known only when they have been seen.
+var aggregates = map[string]func(Threshold) bool{
+	"errors":             Threshold.isNumber,
+	"iteration_errors":   Threshold.isNumber,
+	"iterations":         Threshold.isNumber,
+	"dropped_iterations": Threshold.isNumber,
+	"throughput":         func(t Threshold) bool { return t.Aggregate == "rate" },
+	"lag":                func(t Threshold) bool { return t.Aggregate != "rate" },
+}
+
+// Validate reports what is wrong with the threshold.
 func (t Threshold) Validate() error {
-	if t.Metric == "" || t.Aggregate == "" || t.Op == "" {
-		return fmt.Errorf("threshold %q: want a metric, an aggregate and a limit, as in \"echo: p(99)<250ms\"", t)
+	if math.IsNaN(t.Value) || math.IsInf(t.Value, 0) || t.isTime() && math.Abs(t.Value) > maxSeconds {
+		return fmt.Errorf("threshold \"%s: %s%s\": the limit is %v, want a finite number", t.Metric, t.Aggregate, t.Op, t.Value)
 	}
 	again, err := ParseThreshold(t.String())
 	if err != nil {
 		return err
 	}
-	if again.Value != t.Value && math.Abs(again.Value-t.Value) > 1e-9*math.Abs(t.Value) {
-		return fmt.Errorf("threshold %q: the limit is not a number", t)
+	if again.Metric != t.Metric || again.Aggregate != t.Aggregate || again.Op != t.Op {
+		return fmt.Errorf("threshold %q: want a metric, an aggregate and a limit, as in \"echo: p(99)<250ms\"", t)
 	}
 	return nil
+}
+
+// suits reports whether the metric has the aggregate, as far as is known.
+func (t Threshold) suits() bool {
+	ok := aggregates[t.Metric]
+	return ok == nil || ok(t)
 }
 
 // String is the threshold as [ParseThreshold] reads it.
@@ -128,16 +149,22 @@ func (t Threshold) limit() string {
 	return trimFloat(t.Value)
 }
 
+// maxSeconds is the longest time that a time.Duration holds.
+const maxSeconds = float64(math.MaxInt64 / int64(time.Second))
+
 // isTime reports whether the value is a duration.
-func (t Threshold) isTime() bool { return t.Aggregate != "count" && t.Aggregate != "rate" }
+func (t Threshold) isTime() bool { return !t.isNumber() }
+
+func (t Threshold) isNumber() bool { return t.Aggregate == "count" || t.Aggregate == "rate" }
 
 // percentile is N of p(N).
 func (t Threshold) percentile() (float64, bool) {
-	var p float64
-	if _, err := fmt.Sscanf(t.Aggregate, "p(%g)", &p); err != nil {
+	text, ok := strings.CutPrefix(t.Aggregate, "p(")
+	if !ok {
 		return 0, false
 	}
-	return p, p >= 0 && p <= 100
+	p, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(text, ")")), 64)
+	return p, err == nil && p >= 0 && p <= 100
 }
 
 // holds compares.
@@ -159,6 +186,10 @@ func (t Threshold) holds(v float64) bool {
 	return false
 }
 
+// trimFloat prints a number so that it is read back as the same one.
 func trimFloat(f float64) string {
-	return strings.TrimSuffix(fmt.Sprintf("%.10g", f), ".0")
+	if abs := math.Abs(f); f != 0 && (abs < 1e-6 || abs >= 1e15) {
+		return strconv.FormatFloat(f, 'g', -1, 64)
+	}
+	return strconv.FormatFloat(f, 'f', -1, 64)
 }

@@ -19,9 +19,13 @@ type ThresholdResult struct {
 
 // evaluate looks at a scenario's end.
 func (s *scenarioRun) evaluate(t Threshold) ThresholdResult {
-	v, ok := s.value(t)
 	r := ThresholdResult{Threshold: t.String()}
-	if !ok || math.IsNaN(v) {
+	v, ok, err := s.value(t)
+	switch {
+	case err != nil:
+		r.Message = fmt.Sprintf("%s: %v", t, err)
+		return r
+	case !ok:
 		r.Message = fmt.Sprintf("%s: no samples", t)
 		return r
 	}
@@ -38,93 +42,116 @@ func (s *scenarioRun) evaluate(t Threshold) ThresholdResult {
 	return r
 }
 
-// value is the threshold's left side; false means that there are no samples.
-func (s *scenarioRun) value(t Threshold) (float64, bool) {
+// value is the threshold's left side. False means that there are no samples,
+// and an error that the metric is of another kind.
+func (s *scenarioRun) value(t Threshold) (v float64, ok bool, err error) {
 	f := s.final
 	ended := s.succeeded.Load() + s.failed.Load()
+	if !t.suits() {
+		return 0, false, fmt.Errorf("%s has no %s", t.Metric, t.Aggregate)
+	}
 	switch t.Metric {
 	case "errors":
-		bad, all := s.failed.Load()+s.setupFail.Load(), ended+s.setupFail.Load()
-		for _, a := range f.actions {
-			bad += a.errors
-			all += a.errors + int64(a.response.Count())
-		}
-		return share(t, bad, all)
+		bad, all := s.errors(ended)
+		v, ok = share(t, bad, all)
+		return v, ok, nil
 	case "iteration_errors":
-		return share(t, s.failed.Load(), ended)
+		v, ok = share(t, s.failed.Load(), ended)
+		return v, ok, nil
 	case "iterations":
-		return perSecond(t, ended, s.loadTime, ended > 0)
+		v, ok = perSecond(t, ended, s.loadTime)
+		return v, ok && ended > 0, nil
 	case "dropped_iterations":
-		return share(t, s.dropped.Load(), s.dropped.Load()+s.started.Load())
+		v, ok = share(t, s.dropped.Load(), s.dropped.Load()+s.started.Load())
+		return v, ok, nil
 	case "iteration":
-		return timeOf(t, &f.iteration.response)
+		return s.timeOf(t, &f.iteration.response)
 	case "lag":
-		return timeOf(t, &f.lag)
+		return s.timeOf(t, &f.lag)
 	case "throughput":
-		if f.bytesIntended == 0 || t.Aggregate != "rate" {
-			return 0, false
+		if f.bytesIntended == 0 {
+			return 0, false, nil
 		}
-		return float64(f.bytesAchieved) / float64(f.bytesIntended), true
+		return float64(f.bytesAchieved) / float64(f.bytesIntended), true, nil
 	}
 	if a, ok := f.actions[t.Metric]; ok {
-		return timeOf(t, &a.response)
+		return s.timeOf(t, &a.response)
+	}
+	if n, ok := f.counters[t.Metric]; ok {
+		if !t.isNumber() {
+			return 0, false, fmt.Errorf("%s is a counter, which has count and rate but no %s", t.Metric, t.Aggregate)
+		}
+		v, ok = perSecond(t, n, s.loadTime)
+		return v, ok, nil
 	}
 	if name, ok := strings.CutSuffix(t.Metric, "_service"); ok && f.actions[name] != nil {
-		return timeOf(t, &f.actions[name].service)
+		return s.timeOf(t, &f.actions[name].service)
 	}
 	if name, ok := strings.CutSuffix(t.Metric, "_errors"); ok && f.actions[name] != nil {
 		a := f.actions[name]
-		return share(t, a.errors, a.errors+int64(a.response.Count()))
+		if !t.isNumber() {
+			return 0, false, fmt.Errorf("%s is a number of errors, which has count and rate but no %s", t.Metric, t.Aggregate)
+		}
+		v, ok = share(t, a.errors, a.errors+int64(a.response.Count()))
+		return v, ok, nil
 	}
-	if n, ok := f.counters[t.Metric]; ok {
-		return perSecond(t, n, s.loadTime, true)
+	return 0, false, nil
+}
+
+// errors counts what a person would count. An action that fails usually makes
+// its iteration fail as well; that is one error. A scenario without actions
+// has its iterations instead.
+func (s *scenarioRun) errors(ended int64) (bad, all int64) {
+	bad = s.bare.Load()
+	for _, a := range s.final.actions {
+		bad += a.errors
+		all += a.errors + int64(a.response.Count())
 	}
-	return 0, false
+	if all == 0 {
+		return bad, ended
+	}
+	return bad, all + s.bare.Load()
 }
 
 func share(t Threshold, part, whole int64) (float64, bool) {
 	switch {
-	case t.Aggregate == "count" && whole > 0:
-		return float64(part), true
-	case t.Aggregate == "rate" && whole > 0:
-		return float64(part) / float64(whole), true
-	}
-	return 0, false
-}
-
-func perSecond(t Threshold, n int64, d time.Duration, samples bool) (float64, bool) {
-	switch {
-	case t.Aggregate == "count" && samples:
-		return float64(n), true
-	case t.Aggregate == "rate" && samples && d > 0:
-		return float64(n) / d.Seconds(), true
-	}
-	return 0, false
-}
-
-func timeOf(t Threshold, h *histogram.Histogram) (float64, bool) {
-	if h.Count() == 0 {
+	case whole == 0:
 		return 0, false
+	case t.Aggregate == "count":
+		return float64(part), true
+	}
+	return float64(part) / float64(whole), true
+}
+
+func perSecond(t Threshold, n int64, d time.Duration) (float64, bool) {
+	if t.Aggregate == "count" {
+		return float64(n), true
+	}
+	return float64(n) / d.Seconds(), d > 0
+}
+
+func (s *scenarioRun) timeOf(t Threshold, h *histogram.Histogram) (v float64, ok bool, err error) {
+	if h.Count() == 0 {
+		return 0, false, nil
 	}
 	switch t.Aggregate {
 	case "avg":
-		return h.Mean().Seconds(), true
+		return h.Mean().Seconds(), true, nil
 	case "min":
-		return h.Min().Seconds(), true
+		return h.Min().Seconds(), true, nil
 	case "max":
-		return h.Max().Seconds(), true
+		return h.Max().Seconds(), true, nil
 	case "med":
-		return h.Percentile(50).Seconds(), true
-	case "count":
-		return float64(h.Count()), true
+		return h.Percentile(50).Seconds(), true, nil
+	case "count", "rate":
+		v, ok = perSecond(t, int64(h.Count()), s.loadTime)
+		return v, ok, nil
 	}
-	if p, ok := t.percentile(); ok {
-		return h.Percentile(p).Seconds(), true
-	}
-	return 0, false
+	p, ok := t.percentile()
+	return h.Percentile(p).Seconds(), ok, nil
 }
 
-// roundDuration keeps three digits: 1.234ms, not 1.234567ms.
+// roundDuration keeps three digits: 1.23ms, not 1.234567ms.
 func roundDuration(d time.Duration) time.Duration {
 	unit := time.Duration(1)
 	for abs := max(d, -d); abs/unit >= 1000; {

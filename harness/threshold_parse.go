@@ -19,13 +19,16 @@ func ParseThreshold(text string) (Threshold, error) {
 	if m == nil {
 		return Threshold{}, fmt.Errorf("threshold %q: want a metric, ':', p(N), avg, min, med, max, count or rate, a comparison and a limit, as in \"echo: p(99)<250ms\"", text)
 	}
-	t := Threshold{Metric: m[1], Aggregate: strings.ReplaceAll(m[2], " ", ""), Op: m[3]}
+	t := Threshold{Metric: m[1], Aggregate: m[2], Op: m[3]}
 	if strings.HasPrefix(t.Aggregate, "p(") {
 		p, ok := t.percentile()
 		if !ok {
 			return Threshold{}, fmt.Errorf("threshold %q: want a percentile between 0 and 100", text)
 		}
-		t.Aggregate = "p(" + trimFloat(p) + ")"
+		t.Aggregate = percentileName(p)
+	}
+	if !t.suits() {
+		return Threshold{}, fmt.Errorf("threshold %q: %s has no %s", text, t.Metric, t.Aggregate)
 	}
 	limit := m[4]
 	if t.isTime() {
@@ -36,22 +39,22 @@ func ParseThreshold(text string) (Threshold, error) {
 		t.Value = d.Seconds()
 		return t, nil
 	}
-	scale := 1.0
+	divisor := 1.0
 	if t.Aggregate == "rate" && strings.HasSuffix(limit, "%") {
-		limit, scale = strings.TrimSuffix(limit, "%"), 0.01
+		limit, divisor = strings.TrimSuffix(limit, "%"), 100
 	}
 	v, err := strconv.ParseFloat(limit, 64)
 	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 		return Threshold{}, fmt.Errorf("threshold %q: the limit %q is not a number", text, m[4])
 	}
-	t.Value = v * scale
+	t.Value = v / divisor
 	return t, nil
 }
 
 // ParseThresholds reads thresholds of several scenarios, separated by
 // semicolons: "terminals/echo: p(99)<250ms; terminals/errors: rate<0.01". The
 // part before the slash is the scenario; without it, the threshold is of all
-// scenarios and its key is empty.
+// scenarios and its key is empty. It reports everything that is wrong at once.
 func ParseThresholds(text string) (map[string][]Threshold, error) {
 	out := map[string][]Threshold{}
 	var errs []error
@@ -63,6 +66,10 @@ func ParseThresholds(text string) (map[string][]Threshold, error) {
 		if metric, _, ok := strings.Cut(part, ":"); ok && strings.Contains(metric, "/") {
 			scenario, part, _ = strings.Cut(part, "/")
 			scenario = strings.TrimSpace(scenario)
+			if !scenarioName.MatchString(scenario) {
+				errs = append(errs, fmt.Errorf("threshold %q: %q is not a scenario's name", scenario+"/"+part, scenario))
+				continue
+			}
 		}
 		t, err := ParseThreshold(part)
 		if err != nil {
@@ -71,5 +78,8 @@ func ParseThresholds(text string) (map[string][]Threshold, error) {
 		}
 		out[scenario] = append(out[scenario], t)
 	}
-	return out, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return out, nil
 }

@@ -1,0 +1,83 @@
+package harness
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// runSetup gets all runners ready. A stop during the setup waits for nobody.
+func (r *Run) runSetup() {
+	ctx, cancel := context.WithCancelCause(r.loadCtx)
+	ended := make(chan struct{})
+	var watch, scenarios sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-r.stop:
+			cancel(errStopped)
+		case <-ended:
+		}
+	})
+	for _, s := range r.scenarios {
+		scenarios.Go(func() { s.runSetup(ctx) })
+	}
+	scenarios.Wait()
+	close(ended)
+	watch.Wait()
+	cancel(nil)
+}
+
+func (s *scenarioRun) runSetup(ctx context.Context) {
+	eachUser(s.users, s.SetupAtATime, func(u *user) {
+		if ctx.Err() != nil {
+			return
+		}
+		if setuper, ok := u.runner.(Setuper); ok {
+			u.rec.begin(s.run.now())
+			jobCtx, cancel := context.WithTimeoutCause(ctx, s.run.plan.SetupTimeout, errSetupTimeout)
+			defer cancel()
+			out := s.run.call(jobCtx, u.label, func(ctx context.Context) error { return setuper.Setup(ctx, u.rec) })
+			if out.err != nil {
+				s.setupFailed(ctx, u, out.err)
+				return
+			}
+		}
+		u.ready = true
+		s.ready.Add(1)
+	})
+}
+
+// setupFailed counts a user who did not get ready, unless only because the run
+// ends.
+func (s *scenarioRun) setupFailed(ctx context.Context, u *user, err error) {
+	s.noteStuck(u, err)
+	if isCut(ctx, err) {
+		return
+	}
+	s.setupFail.Add(1)
+	s.problems.add(func() Failure { return s.failure(u, "setup", err) })
+}
+
+// atATimeDefault is how many users get ready, or are cleaned up, at a time.
+const atATimeDefault = 50
+
+// eachUser calls f for all users, atATime at a time.
+func eachUser(users []*user, atATime int, f func(*user)) {
+	if atATime == 0 {
+		atATime = atATimeDefault
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(atATime, len(users)) {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(users) {
+					return
+				}
+				f(users[i])
+			}
+		})
+	}
+	wg.Wait()
+}
