@@ -71,7 +71,7 @@ func (r *Run) call(ctx context.Context, label string, f func(context.Context) er
 	case out := <-done:
 		return out
 	case <-timer.C:
-		return outcome{began, r.now(), &StuckError{Cause: context.Cause(ctx), Stack: r.stacks.of(label)}}
+		return outcome{began, r.now(), &StuckError{Cause: context.Cause(ctx)}}
 	}
 }
 

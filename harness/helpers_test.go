@@ -15,8 +15,8 @@ import (
 )
 
 var (
-	work  = harness.NewAction("work")
-	bytes = harness.NewCounter("test_bytes")
+	work      = harness.NewAction("work")
+	testBytes = harness.NewCounter("test_bytes")
 
 	errBroken = errors.New("it is broken")
 )

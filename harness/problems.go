@@ -63,7 +63,7 @@ func (s *scenarioRun) noteStuck(u *user, err error) {
 func (s *scenarioRun) failure(u *user, phase string, err error) Failure {
 	return Failure{
 		Scenario: s.Name, User: u.index, Iteration: u.rec.iteration, Phase: phase,
-		Error: err.Error(), Stack: stackOf(err), Log: u.rec.log.String(),
+		Error: err.Error(), Stack: s.stackOf(u, err), Log: u.rec.log.String(),
 		Seconds: s.run.now().Seconds(),
 	}
 }

@@ -184,7 +184,7 @@ func (s Turns) driveHeld(d *driver) {
 			timer := time.NewTimer(0)
 			defer timer.Stop()
 			intended := d.start
-			for !d.ended() {
+			for !d.ended() && d.now() < d.start+s.hold {
 				t := d.iterate(user, intended, intended)
 				if !t.again {
 					return

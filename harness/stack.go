@@ -22,18 +22,13 @@ type stacks struct {
 	mu      sync.Mutex
 	taken   time.Time
 	picture []string // one block for each group of goroutines
-	found   int
 }
 
 // of returns the stacks of the goroutines with a label, also of those that
-// they started. Beyond the number of failures that are kept, it is empty.
+// they started.
 func (s *stacks) of(label string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.found >= maxFailures {
-		return ""
-	}
-	s.found++
 	if time.Since(s.taken) < stackAge {
 		if text := s.search(label); text != "" {
 			return text
@@ -58,12 +53,14 @@ func (s *stacks) search(label string) string {
 	return strings.Join(found, "\n\n")
 }
 
-// stackOf returns the stack that an error carries, if any.
-func stackOf(err error) string {
+// stackOf returns the stack that belongs to a user's error, if any. A stuck
+// one's is looked for only now, when its failure is kept.
+func (s *scenarioRun) stackOf(u *user, err error) string {
 	if e, ok := errors.AsType[*PanicError](err); ok {
 		return e.Stack
 	}
 	if e, ok := errors.AsType[*StuckError](err); ok {
+		e.Stack = s.run.stacks.of(u.label)
 		return e.Stack
 	}
 	return ""
