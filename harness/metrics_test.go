@@ -20,8 +20,11 @@ type pump struct {
 	intended  int64
 	sent      int64
 	lag       time.Duration
+	epoch     time.Time
 	collected int
 }
+
+func (p *pump) begun() time.Time { return p.epoch }
 
 func (p *pump) send(n int64, took time.Duration) {
 	p.mu.Lock()

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -10,8 +11,11 @@ import (
 // WriteFile writes the result as JSON, for its owner's eyes only, and whole or
 // not at all.
 func (r *Result) WriteFile(path string) error {
-	text, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetIndent("", " ")
+	enc.SetEscapeHTML(false) // thresholds are for people to read
+	if err := enc.Encode(r); err != nil {
 		return fmt.Errorf("write result: %w", err)
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".result-*")
@@ -19,7 +23,7 @@ func (r *Result) WriteFile(path string) error {
 		return fmt.Errorf("write result: %w", err)
 	}
 	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(append(text, '\n'))
+	_, err = tmp.Write(text.Bytes())
 	if err == nil {
 		err = tmp.Sync() // or a crash could leave the name without the content
 	}
