@@ -22,6 +22,8 @@ type Recorder struct {
 	intended  time.Duration // since the run's epoch
 	from      time.Duration // from which the next action's response time counts
 	failures  atomic.Int64  // actions of this iteration that failed
+
+	_ [64]byte // a neighbour on another core would share the line that Do writes
 }
 
 // begin begins an iteration.

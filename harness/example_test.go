@@ -1,0 +1,192 @@
+package harness_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/coderscale/scaletest/harness"
+)
+
+var login = harness.NewAction("login")
+
+// person is a runner of one's own. Only Run is needed.
+type person struct{ name string }
+
+func (p person) Run(ctx context.Context, rec *harness.Recorder) error {
+	return rec.Do(ctx, login, func(ctx context.Context) error {
+		rec.Logf("%s logs in", p.name) // shown when this run fails
+		return ctx.Err()
+	})
+}
+
+// A load test is a plan of scenarios. Its result says whether it passed, and
+// why not.
+func Example() {
+	run, err := harness.Start(context.Background(), harness.Plan{Scenarios: []harness.Scenario{{
+		Name:     "logins",
+		Schedule: harness.AllAtOnce(100),
+		Runner: func(user int) (harness.Runner, error) {
+			return person{name: fmt.Sprint("person ", user)}, nil
+		},
+		Thresholds: []harness.Threshold{
+			harness.P99("login").Below(10 * time.Second),
+			harness.Rate("errors").Below(0.01),
+		},
+	}}})
+	if err != nil {
+		fmt.Println(err) // everything that is wrong with the plan
+		return
+	}
+	result := run.Wait()
+	fmt.Println(result.Verdict)
+	for _, s := range result.Scenarios {
+		fmt.Println(s.Name, s.Schedule, s.Actions["login"].Count)
+	}
+	// Output:
+	// pass
+	// logins 100 users at once 100
+}
+
+// customer gets ready before the load begins, and leaves nothing behind.
+type customer struct{ basket []string }
+
+func (c *customer) Setup(context.Context, *harness.Recorder) error {
+	c.basket = append(c.basket, "bread")
+	return nil
+}
+
+func (c *customer) Run(context.Context, *harness.Recorder) error {
+	fmt.Println("buys", c.basket)
+	return nil
+}
+
+func (c *customer) Cleanup(context.Context) error {
+	fmt.Println("goes home")
+	return nil
+}
+
+func ExampleCleaner() {
+	run, err := harness.Start(context.Background(), harness.Plan{Scenarios: []harness.Scenario{{
+		Name:     "shopping",
+		Schedule: harness.OneByOne(1),
+		Runner:   func(int) (harness.Runner, error) { return &customer{}, nil },
+	}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(run.Wait().Cleanup.Cleaned)
+	// Output:
+	// buys [bread]
+	// goes home
+	// 1
+}
+
+func ExampleThreshold() {
+	typed := harness.P99("login").Below(250 * time.Millisecond)
+	parsed, err := harness.ParseThreshold("login: p(99)<250ms")
+	fmt.Println(typed, err)
+	fmt.Println(typed == parsed)
+	// Output:
+	// login: p(99)<250ms <nil>
+	// true
+}
+
+// A broken threshold fails the run; so does one without samples, because
+// nothing was shown.
+func ExampleThreshold_failed() {
+	run, err := harness.Start(context.Background(), harness.Plan{Scenarios: []harness.Scenario{{
+		Name:     "logins",
+		Schedule: harness.AllAtOnce(4),
+		Runner: func(user int) (harness.Runner, error) {
+			return harness.RunnerFunc(func(ctx context.Context, rec *harness.Recorder) error {
+				if user == 0 {
+					return errors.New("wrong password")
+				}
+				return nil
+			}), nil
+		},
+		Thresholds: []harness.Threshold{
+			harness.Rate("errors").Below(0.01),
+			harness.P99("login").Below(time.Second),
+		},
+	}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	result := run.Wait()
+	fmt.Println(result.Verdict)
+	for _, reason := range result.Reasons {
+		fmt.Println(reason)
+	}
+	// Output:
+	// fail
+	// logins: errors: rate<0.01 is broken: 0.25
+	// logins: login: p(99)<1s: no samples
+}
+
+// What a person would call stopping early: those who run may finish.
+func ExampleRun_Stop() {
+	running := make(chan struct{})
+	run, err := harness.Start(context.Background(), harness.Plan{Scenarios: []harness.Scenario{{
+		Name:     "visitors",
+		Schedule: harness.AllAtOnce(1).Hold(time.Hour),
+		Runner: func(int) (harness.Runner, error) {
+			return harness.RunnerFunc(func(ctx context.Context, rec *harness.Recorder) error {
+				close(running)
+				<-rec.Done() // finish what you are doing and return
+				return nil
+			}), nil
+		},
+	}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	<-running
+	run.Stop()
+	result := run.Wait()
+	fmt.Println(result.Verdict, result.Reasons)
+	fmt.Println(result.Scenarios[0].Iterations.Succeeded, "finished")
+	// Output:
+	// interrupted [the run was stopped before its end]
+	// 1 finished
+}
+
+func ExampleConstantArrivals() {
+	fmt.Println(harness.ConstantArrivals(20, time.Minute, 100))
+	fmt.Println(harness.AtATime(50, 5).Shuffled(1))
+	fmt.Println(harness.AllAtOnce(200).Hold(10 * time.Minute))
+	// Output:
+	// arrivals at 20/s for 1m0s on 100 users
+	// 50 users, 5 at a time, shuffled with seed 1
+	// 200 users at once for 10m0s
+}
+
+func ExampleResult_WriteFile() {
+	dir, err := os.MkdirTemp("", "result")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "result.json")
+
+	written := &harness.Result{SchemaVersion: harness.SchemaVersion, RunID: "example", Verdict: harness.Pass}
+	if err := written.WriteFile(path); err != nil {
+		fmt.Println(err)
+		return
+	}
+	read, err := harness.ReadResult(path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(read.RunID, read.Verdict)
+	// Output: example pass
+}
