@@ -1,0 +1,64 @@
+package codertest
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// agent is what runs in a workspace.
+type agent struct {
+	id, resourceID   uuid.UUID
+	sourceID, script uuid.UUID
+	appIDs           []uuid.UUID
+	build            *build
+	created, updated time.Time
+	firstConnected   *time.Time
+	lastConnected    *time.Time
+	ready            *time.Time
+	dead             time.Time // killed or frozen since
+	killed, frozen   bool
+	off              bool // its workspace was stopped
+	logs             []agentLogJSON
+	terminals        *terminals
+}
+
+// attachAgent gives a build its agent, which is not connected yet.
+func (st *state) attachAgent(b *build) {
+	a := &agent{
+		id: st.newID(), resourceID: st.newID(), sourceID: st.newID(), script: st.newID(),
+		build: b, created: now(),
+	}
+	a.updated = a.created
+	for range b.workspace.template.apps {
+		a.appIDs = append(a.appIDs, st.newID())
+	}
+	b.agent, b.resourceID = a, a.resourceID
+	st.agents[a.id] = a
+}
+
+// connect makes it connected and ready.
+func (a *agent) connect(t time.Time) {
+	a.firstConnected, a.lastConnected, a.ready = &t, &t, &t
+	a.updated = t
+}
+
+// status is what the deployment knows of the agent at this moment. One that was
+// killed or frozen is missed only after the timeout.
+func (a *agent) status(timeout time.Duration) string {
+	switch {
+	case a.firstConnected == nil:
+		return "connecting"
+	case a.off, !a.dead.IsZero() && time.Since(a.dead) > timeout:
+		return "disconnected"
+	}
+	return "connected"
+}
+
+// lastSeen is refreshed by a live agent every few seconds.
+func (a *agent) lastSeen() time.Time {
+	if !a.dead.IsZero() {
+		return a.dead
+	}
+	return now()
+}

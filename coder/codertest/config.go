@@ -1,0 +1,172 @@
+package codertest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config describes a deployment. The zero value is one with an owner, an
+// organization, a template, no workspaces, the limits of a real server, and no
+// faults.
+type Config struct {
+	// Addr is where it listens, as host:port. "" means a free port on loopback.
+	Addr string
+
+	// Workspaces is how many running workspaces there are from the beginning.
+	// They are named scaletest-0 and so on.
+	Workspaces int
+
+	// Users is how many members there are from the beginning, named
+	// scaletest-user-0 and so on. They own the workspaces in turn. With 0 the
+	// owner of the deployment owns the workspaces too.
+	Users int
+
+	// Version is what the deployment says it is. "" means v2.37.0.
+	Version string
+
+	// RateLimit is how many requests a minute a user may make to a path. 0
+	// means 512, as on a real server, and -1 no limit of any kind.
+	RateLimit int
+
+	// LoginRateLimit is how many logins a minute an address may try. 0 means
+	// 60, and -1 no limit.
+	LoginRateLimit int
+
+	// BuildTime is how long the job of a build runs. The zero value means one
+	// to two seconds.
+	BuildTime Latency
+
+	// BuildFailureRate is the fraction of builds that fail, from 0 to 1.
+	BuildFailureRate float64
+
+	// Provisioners is how many jobs run at a time. 0 means 3.
+	Provisioners int
+
+	// AgentTime is the time from the end of a build to a ready agent. The zero
+	// value means none.
+	AgentTime Latency
+
+	// Routes are faults of single routes. The first that matches counts.
+	Routes []RouteFault
+
+	// Replicas is how many servers share the load. 0 means 1. Connections are
+	// given to them in turn.
+	Replicas int
+
+	// PingInterval is how often an idle WebSocket is probed, and how long the
+	// answer may take. 0 means 15 s.
+	PingInterval time.Duration
+
+	// AgentTimeout is how long an agent that was killed or frozen still counts
+	// as connected. 0 means 30 s.
+	AgentTimeout time.Duration
+
+	// Seed decides everything random: IDs, build times, failures, faults. The
+	// same seed and the same requests in the same order give the same choices.
+	Seed uint64
+}
+
+// RouteFault makes a route slow or failing.
+type RouteFault struct {
+	// Method is "GET", "POST" and so on. "" means all.
+	Method string
+
+	// Path is a prefix of the path, in which * stands for one segment:
+	// "/api/v2/workspaces", "/api/v2/workspaceagents/*/pty". "" means all.
+	Path string
+
+	// Latency is added before the request is handled.
+	Latency Latency
+
+	// ErrorRate is the fraction of requests that fail, from 0 to 1.
+	ErrorRate float64
+
+	// ErrorStatus is what these fail with. 0 means 500, and -1 that the
+	// connection is dropped.
+	ErrorStatus int
+}
+
+// Validate reports everything that is wrong with the configuration, joined.
+func (c Config) Validate() error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, n := range []struct {
+		name       string
+		value, min int
+	}{
+		{"Workspaces", c.Workspaces, 0}, {"Users", c.Users, 0}, {"RateLimit", c.RateLimit, -1},
+		{"LoginRateLimit", c.LoginRateLimit, -1}, {"Provisioners", c.Provisioners, 0}, {"Replicas", c.Replicas, 0},
+	} {
+		if n.value < n.min {
+			add("%s is %d, want %d or more", n.name, n.value, n.min)
+		}
+	}
+	if c.BuildFailureRate < 0 || c.BuildFailureRate > 1 {
+		add("BuildFailureRate is %v, want 0 to 1", c.BuildFailureRate)
+	}
+	if c.PingInterval < 0 {
+		add("PingInterval is %v, want 0 (15 s) or more", c.PingInterval)
+	}
+	if c.AgentTimeout < 0 {
+		add("AgentTimeout is %v, want 0 (30 s) or more", c.AgentTimeout)
+	}
+	if err := c.BuildTime.Validate(); err != nil {
+		add("BuildTime: %w", err)
+	}
+	if err := c.AgentTime.Validate(); err != nil {
+		add("AgentTime: %w", err)
+	}
+	for i, f := range c.Routes {
+		if err := f.Validate(); err != nil {
+			add("Routes[%d]: %w", i, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Validate reports everything that is wrong with the fault, joined.
+func (f RouteFault) Validate() error {
+	var errs []error
+	if f.ErrorRate < 0 || f.ErrorRate > 1 {
+		errs = append(errs, fmt.Errorf("ErrorRate is %v, want 0 to 1", f.ErrorRate))
+	}
+	if s := f.ErrorStatus; s != 0 && s != -1 && (s < 400 || s > 599) {
+		errs = append(errs, fmt.Errorf("ErrorStatus is %d, want 0 (500), -1 (drop the connection) or 400 to 599", s))
+	}
+	if f.Path != "" && f.Path[0] != '/' {
+		errs = append(errs, fmt.Errorf("Path is %q, want it to begin with /", f.Path))
+	}
+	if err := f.Latency.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("Latency: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) withDefaults() Config {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&c.RateLimit, 512)
+	def(&c.LoginRateLimit, 60)
+	def(&c.Provisioners, 3)
+	def(&c.Replicas, 1)
+	if c.Addr == "" {
+		c.Addr = "127.0.0.1:0"
+	}
+	if c.Version == "" {
+		c.Version = "v2.37.0"
+	}
+	if c.PingInterval == 0 {
+		c.PingInterval = 15 * time.Second
+	}
+	if c.AgentTimeout == 0 {
+		c.AgentTimeout = 30 * time.Second
+	}
+	if c.BuildTime == (Latency{}) {
+		c.BuildTime = Latency{Min: time.Second, Max: 2 * time.Second}
+	}
+	return c
+}

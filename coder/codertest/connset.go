@@ -1,0 +1,88 @@
+package codertest
+
+import (
+	"net"
+	"sync"
+)
+
+// connSet knows the open connections of a replica, hijacked ones too, so that
+// they can be taken away.
+type connSet struct {
+	mu    sync.Mutex
+	conns map[*trackedConn]struct{}
+}
+
+func newConnSet() *connSet { return &connSet{conns: map[*trackedConn]struct{}{}} }
+
+func (s *connSet) list() []*trackedConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*trackedConn, 0, len(s.conns))
+	for c := range s.conns {
+		out = append(out, c)
+	}
+	return out
+}
+
+func (s *connSet) closeAll() {
+	for _, c := range s.list() {
+		_ = c.Close() // it is going away
+	}
+}
+
+func (s *connSet) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+type trackingListener struct {
+	net.Listener
+	conns  *connSet
+	faults *faults
+}
+
+func (l *trackingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	t := &trackedConn{TCPConn: c.(*net.TCPConn), set: l.conns, faults: l.faults}
+	l.conns.mu.Lock()
+	l.conns.conns[t] = struct{}{}
+	l.conns.mu.Unlock()
+	return t, nil
+}
+
+// trackedConn leaves its set when it is closed. Its reads and writes wait while
+// connections are frozen.
+type trackedConn struct {
+	*net.TCPConn
+	set    *connSet
+	faults *faults
+}
+
+func (c *trackedConn) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	c.faults.gate.pass()
+	return n, err
+}
+
+func (c *trackedConn) Write(b []byte) (int, error) {
+	c.faults.gate.pass()
+	return c.TCPConn.Write(b)
+}
+
+// Close ends it at once.
+func (c *trackedConn) Close() error {
+	c.set.mu.Lock()
+	delete(c.set.conns, c)
+	c.set.mu.Unlock()
+	return c.TCPConn.Close()
+}
+
+// reset ends it with a TCP reset, as a crashed machine or a middlebox does.
+func (c *trackedConn) reset() {
+	_ = c.SetLinger(0) // best effort: without it the end is orderly
+	_ = c.Close()      // it is going away
+}

@@ -1,0 +1,197 @@
+package codertest
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// jobs are the provisioners: so many builds at a time, the others wait in
+// order. They are guarded by the state's lock.
+type jobs struct {
+	rng     *rand.Rand
+	queue   []*build
+	running int
+	timers  map[*time.Timer]struct{}
+	closed  bool
+	held    bool // tests hold the queue
+}
+
+// position is the place of a pending build in the queue, and its length.
+func (j *jobs) position(b *build) (position, size int) {
+	if b.status != "pending" {
+		return 0, 0
+	}
+	return slices.Index(j.queue, b) + 1, len(j.queue)
+}
+
+// after runs f with the lock held.
+func (s *Server) after(d time.Duration, f func()) (stop func() bool) {
+	j := &s.jobs
+	if j.timers == nil {
+		j.timers = map[*time.Timer]struct{}{}
+	}
+	if j.closed {
+		return func() bool { return false }
+	}
+	var t *time.Timer
+	s.wg.Add(1)
+	t = time.AfterFunc(d, func() {
+		defer s.wg.Done()
+		s.state.mu.Lock()
+		defer s.state.mu.Unlock()
+		delete(j.timers, t)
+		if !j.closed {
+			f()
+		}
+	})
+	j.timers[t] = struct{}{}
+	return func() bool {
+		if !t.Stop() {
+			return false
+		}
+		delete(j.timers, t)
+		s.wg.Done()
+		return true
+	}
+}
+
+func (s *Server) stopJobs() {
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	s.jobs.closed = true
+	for t := range s.jobs.timers {
+		if t.Stop() {
+			s.wg.Done()
+		}
+	}
+}
+
+// enqueue hands a build to the provisioners.
+func (s *Server) enqueue(b *build) {
+	s.stats.builds.Add(1)
+	s.jobs.queue = append(s.jobs.queue, b)
+	s.dispatch()
+}
+
+// dispatch starts queued builds while there are provisioners. A build shows as
+// pending for a moment, as real ones do.
+func (s *Server) dispatch() {
+	j := &s.jobs
+	for !j.held && j.running < s.cfg.Provisioners && len(j.queue) > 0 {
+		b := j.queue[0]
+		j.queue = j.queue[1:]
+		j.running++
+		s.begin(b)
+	}
+}
+
+func (s *Server) begin(b *build) {
+	t := now()
+	b.started, b.updated, b.status, b.worker = &t, t, "running", s.state.newID()
+	s.state.startLogs(b)
+	s.changed(b)
+	fail := s.jobs.rng.Float64() < s.cfg.BuildFailureRate
+	b.stop = s.after(s.cfg.BuildTime.sample(s.jobs.rng), func() {
+		status := "succeeded"
+		if fail {
+			status, b.err = "failed", "terraform apply: exit status 1"
+		}
+		s.finish(b, status)
+	})
+}
+
+// finish ends a job and starts the next.
+func (s *Server) finish(b *build, status string) {
+	t := now()
+	b.completed, b.updated, b.status = &t, t, status
+	s.jobs.running--
+	s.state.endLogs(b)
+	if status == "succeeded" {
+		s.settle(b, t)
+	}
+	s.changed(b)
+	s.dispatch()
+}
+
+// settle makes what the build was for.
+func (s *Server) settle(b *build, t time.Time) {
+	w := b.workspace
+	if n := len(w.builds); n > 1 {
+		if old := w.builds[n-2].agent; old != nil {
+			s.endAgent(old)
+		}
+	}
+	switch b.transition {
+	case "start":
+		s.state.attachAgent(b)
+		if w.ttlMillis != nil {
+			d := t.Add(time.Duration(*w.ttlMillis) * time.Millisecond)
+			b.deadline = &d
+		}
+		wait := s.cfg.AgentTime.sample(s.jobs.rng)
+		if wait == 0 {
+			b.agent.connect(t)
+			return
+		}
+		s.after(wait, func() {
+			if w.latest() == b {
+				b.agent.connect(now())
+				s.changed(b)
+			}
+		})
+	case "stop":
+		b.resourceID = s.state.newID()
+	case "delete":
+		s.state.removeWorkspace(w)
+	}
+}
+
+// endAgent is what happens to the agent of a workspace that was stopped.
+func (s *Server) endAgent(a *agent) {
+	a.off, a.updated = true, now()
+	a.terminals.end()
+}
+
+// changed tells everybody who watches.
+func (s *Server) changed(b *build) {
+	b.changed.fire()
+	b.workspace.changed.fire()
+}
+
+// KillAgent ends the agent of a workspace, given as "owner/name", as if its
+// machine were gone. The deployment misses it after Config.AgentTimeout; its
+// terminals lose their connections at once. It is an error if there is no such
+// agent.
+func (s *Server) KillAgent(workspace string) error {
+	a, err := s.findAgent(workspace)
+	if err != nil {
+		return err
+	}
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	if a.dead.IsZero() {
+		a.dead = now()
+	}
+	a.killed = true
+	a.terminals.kill()
+	a.build.workspace.changed.fire()
+	return nil
+}
+
+var errNoAgent = errors.New("has no agent")
+
+func (s *Server) findAgent(workspace string) (*agent, error) {
+	s.state.mu.RLock()
+	defer s.state.mu.RUnlock()
+	w := s.state.byFullName[workspace]
+	if w == nil {
+		return nil, fmt.Errorf("workspace %q does not exist", workspace)
+	}
+	if a := w.latest().agent; a != nil {
+		return a, nil
+	}
+	return nil, fmt.Errorf("workspace %q %w", workspace, errNoAgent)
+}

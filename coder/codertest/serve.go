@@ -1,0 +1,142 @@
+package codertest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// maxBody is how much JSON a request may carry.
+const maxBody = 4 << 20
+
+// call is a request with its user.
+type call struct {
+	s    *Server
+	w    http.ResponseWriter
+	r    *http.Request
+	user *user
+	key  *apiKey
+}
+
+// handler answers with a status and JSON, or with [handled].
+type handler func(c *call) (int, any)
+
+// ServeHTTP is what every replica serves.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.stats.requests.Add(1)
+	h := w.Header()
+	h.Set("X-Coder-Build-Version", s.cfg.Version)
+	h.Set("X-Content-Type-Options", "nosniff")
+	api := strings.HasPrefix(r.URL.Path, "/api/")
+	if !s.apply(w, r) {
+		return
+	}
+	if r.Method == http.MethodHead && api {
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	if r.Method != http.MethodGet && api && s.cookieWithoutCSRF(w, r) {
+		return
+	}
+	key, problem := s.authenticate(r)
+	bypass := false
+	if v, err := strconv.ParseBool(r.Header.Get("X-Coder-Bypass-Ratelimit")); err == nil && v && api && s.cfg.RateLimit > 0 && !s.unlimit.Load() {
+		if key == nil || !key.user.owner() {
+			write(w, http.StatusPreconditionRequired, page{"text/plain; charset=utf-8", "\"X-Coder-Bypass-Ratelimit\" provided but user is not owner\n"})
+			return
+		}
+		bypass = true
+	}
+	http.SetCookie(w, &http.Cookie{Name: "csrf_token", Value: "codertest", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	if api || strings.HasPrefix(r.URL.Path, "/@") {
+		who, _, _ := net.SplitHostPort(r.RemoteAddr)
+		if key != nil {
+			who = key.user.id.String()
+		}
+		limit, bucket := s.cfg.RateLimit, who+" "+path.Clean(r.URL.Path)
+		if r.URL.Path == "/api/v2/users/login" && limit > 0 {
+			limit, bucket = s.cfg.LoginRateLimit, "login "+who
+		}
+		if !s.limit(w, bucket, limit, bypass) {
+			return
+		}
+	}
+	if r.ContentLength > maxBody {
+		h.Set("Connection", "close")
+		write(w, http.StatusRequestEntityTooLarge, apiError{Message: "Request body too large.", Detail: "Maximum request body size is 4194304 bytes."})
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	c := &call{s: s, w: w, r: r, key: key}
+	if key != nil {
+		c.user = key.user
+	}
+	r = r.WithContext(withCall(r.Context(), c, problem))
+	c.r = r
+	s.mux.ServeHTTP(w, r)
+}
+
+func (s *Server) cookieWithoutCSRF(w http.ResponseWriter, r *http.Request) bool {
+	if _, err := r.Cookie("coder_session_token"); err != nil || r.Header.Get("X-Csrf-Token") != "" {
+		return false
+	}
+	write(w, http.StatusBadRequest, page{"text/plain; charset=utf-8",
+		"Something is wrong with your CSRF token. Please refresh the page. If this error persists, try clearing your cookies.\n"})
+	return true
+}
+
+// public registers a handler that needs no token.
+func (s *Server) public(pattern string, h handler) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		c, _ := callOf(r)
+		c.r = r
+		if status, body := h(c); status != handled {
+			write(w, status, body)
+		}
+	})
+}
+
+// private registers a handler that needs a token.
+func (s *Server) private(pattern string, h handler) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		c, problem := callOf(r)
+		c.r = r
+		if c.user == nil {
+			s.unauthorized(w, problem)
+			return
+		}
+		if status, body := h(c); status != handled {
+			write(w, status, body)
+		}
+	})
+}
+
+// read decodes the request's JSON. On failure it returns the refusal.
+func read(c *call, into any) *apiError {
+	dec := json.NewDecoder(c.r.Body)
+	err := dec.Decode(into)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, io.EOF) && c.r.ContentLength == 0 {
+		err = io.EOF
+	}
+	return &apiError{Message: "Request body must be valid JSON.", Detail: err.Error()}
+}
+
+// pathID reads a UUID from the path.
+func pathID(c *call, name string) (uuid.UUID, *apiError) {
+	v := c.r.PathValue(name)
+	id, err := uuid.Parse(v)
+	if err != nil {
+		return id, &apiError{Message: "Invalid UUID " + strconv.Quote(v) + ".", Detail: err.Error()}
+	}
+	return id, nil
+}

@@ -1,0 +1,46 @@
+package codertest
+
+import "sync/atomic"
+
+// counters count what the deployment does.
+type counters struct {
+	requests, unauthorized, limited, failed, dropped atomic.Int64
+	terminals, terminalsOpened                       atomic.Int64
+	messagesIn, messagesOut, bytesIn, bytesOut       atomic.Int64
+	builds                                           atomic.Int64
+}
+
+// Stats are counters since the start, and a few gauges.
+type Stats struct {
+	// Requests is the number of HTTP requests, WebSocket upgrades too.
+	Requests int64
+	// Unauthorized, RateLimited and Failed were answered with 401, 429, or an
+	// error that the configuration asked for. Dropped ones got no answer.
+	Unauthorized, RateLimited, Failed, Dropped int64
+	// Connections are open now, on all replicas.
+	Connections int
+	// Terminals are connected now, TerminalsOpened since the start.
+	Terminals, TerminalsOpened int64
+	// MessagesIn and BytesIn are what terminals were sent, MessagesOut and
+	// BytesOut what they sent back, as payload of WebSocket messages. They are
+	// of terminals that are closed.
+	MessagesIn, MessagesOut, BytesIn, BytesOut int64
+	// Builds is the number of builds that have been asked for.
+	Builds int64
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats {
+	c := &s.stats
+	st := Stats{
+		Requests: c.requests.Load(), Unauthorized: c.unauthorized.Load(), RateLimited: c.limited.Load(),
+		Failed: c.failed.Load(), Dropped: c.dropped.Load(),
+		Terminals: c.terminals.Load(), TerminalsOpened: c.terminalsOpened.Load(),
+		MessagesIn: c.messagesIn.Load(), MessagesOut: c.messagesOut.Load(),
+		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), Builds: c.builds.Load(),
+	}
+	for _, r := range s.replicas {
+		st.Connections += r.conns.len()
+	}
+	return st
+}

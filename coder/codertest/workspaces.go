@@ -1,0 +1,87 @@
+package codertest
+
+import (
+	"net/http"
+
+	"github.com/google/uuid"
+)
+
+func (s *Server) workspaceRoutes() {
+	s.private("GET /api/v2/workspaces", listWorkspaces)
+	s.private("GET /api/v2/workspaces/{workspace}", getWorkspace)
+	s.private("GET /api/v2/users/{user}/workspace/{name}", workspaceByName)
+	s.private("GET /api/v2/workspaceagents/{agent}", withAgent(func(c *call, a *agent) (int, any) {
+		return http.StatusOK, c.s.agentView(a)
+	}))
+	s.public("GET /api/v2/workspaceagents/{agent}/pty", openTerminal)
+	s.buildRoutes()
+}
+
+// sees reports whether a user may see a workspace.
+func (u *user) sees(w *workspace) bool { return u.owner() || u == w.owner }
+
+func getWorkspace(c *call) (int, any) {
+	id, e := pathID(c, "workspace")
+	if e != nil {
+		return http.StatusBadRequest, e
+	}
+	c.s.state.mu.RLock()
+	defer c.s.state.mu.RUnlock()
+	w := c.s.state.workspaces[id]
+	if w == nil || !c.user.sees(w) {
+		return http.StatusNotFound, notFound
+	}
+	if w.deleted && c.r.URL.Query().Get("include_deleted") != "true" {
+		return http.StatusGone, msg("Workspace %q was deleted, you can view this workspace by specifying '?include_deleted=true' and trying again.", w.id)
+	}
+	return http.StatusOK, c.s.workspaceView(w, c.user)
+}
+
+// withWorkspace resolves {workspace}, with the lock held for changes.
+func withWorkspace(h func(*call, *workspace) (int, any)) handler {
+	return func(c *call) (int, any) {
+		id, e := pathID(c, "workspace")
+		if e != nil {
+			return http.StatusBadRequest, e
+		}
+		c.s.state.mu.Lock()
+		defer c.s.state.mu.Unlock()
+		w := c.s.state.workspaces[id]
+		if w == nil || !c.user.sees(w) {
+			return http.StatusNotFound, notFound
+		}
+		return h(c, w)
+	}
+}
+
+func workspaceByName(c *call) (int, any) {
+	c.s.state.mu.RLock()
+	defer c.s.state.mu.RUnlock()
+	u := c.pathUser()
+	if u == nil {
+		return http.StatusNotFound, notFound
+	}
+	w := c.s.state.byFullName[fullName(u.username, c.r.PathValue("name"))]
+	if w == nil || !c.user.sees(w) {
+		return http.StatusNotFound, notFound
+	}
+	return http.StatusOK, c.s.workspaceView(w, c.user)
+}
+
+func withAgent(h func(*call, *agent) (int, any)) handler {
+	return func(c *call) (int, any) {
+		id, e := pathID(c, "agent")
+		if e != nil {
+			return http.StatusBadRequest, e
+		}
+		c.s.state.mu.RLock()
+		defer c.s.state.mu.RUnlock()
+		a := c.s.state.agents[id]
+		if a == nil || !c.user.sees(a.build.workspace) || a.build.workspace.deleted {
+			return http.StatusNotFound, notFound
+		}
+		return h(c, a)
+	}
+}
+
+var _ uuid.UUID
