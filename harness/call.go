@@ -45,11 +45,11 @@ type outcome struct {
 
 // call runs f in a goroutine, so that neither a panic nor a function that
 // ignores its context can hold up the harness.
-func (r *Run) call(ctx context.Context, label string, f func(context.Context) error) outcome {
+func (r *Run) call(ctx context.Context, u *user, f func(context.Context) error) outcome {
 	done := make(chan outcome, 1)
 	began := r.now()
 	go func() {
-		pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels(labelKey, label)))
+		pprof.SetGoroutineLabels(u.labels)
 		out := outcome{start: r.now(), err: errGoexit}
 		defer func() {
 			if v := recover(); v != nil {

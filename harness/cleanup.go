@@ -38,7 +38,7 @@ func (s *scenarioRun) cleanUp(ctx context.Context, u *user, sums *cleanupSums) {
 	}
 	jobCtx, cancel := context.WithTimeoutCause(ctx, s.run.plan.CleanupJobTimeout, errCleanupJobTimeout)
 	defer cancel()
-	out := s.run.call(jobCtx, u.label, cleaner.Cleanup)
+	out := s.run.call(jobCtx, u, cleaner.Cleanup)
 	switch {
 	case out.err == nil:
 		sums.cleaned.Add(1)

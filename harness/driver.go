@@ -84,7 +84,7 @@ func (d *driver) iterate(index int, intended, free time.Duration) turn {
 	u.rec.begin(intended)
 	s.started.Add(1)
 	s.active.Add(1)
-	out := d.run.call(ctx, u.label, func(ctx context.Context) error {
+	out := d.run.call(ctx, u, func(ctx context.Context) error {
 		s.metrics.recordLag(d.now() - max(intended, free))
 		return u.runner.Run(ctx, u.rec)
 	})

@@ -1,6 +1,8 @@
 package harness
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -40,6 +42,7 @@ func (s *scenarioRun) runLoad(start time.Duration) {
 	if !s.halted() && s.ready.Load() > 0 {
 		s.Schedule.drive(&driver{scenarioRun: s})
 	}
+	s.timedOut = errors.Is(context.Cause(s.ctx), errTimeout)
 	s.end()
 	close(driven)
 	guard.Wait()

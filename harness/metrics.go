@@ -110,8 +110,9 @@ func (m *metrics) observe(s Source) {
 }
 
 // Source is something that measures on its own, such as a traffic.Pump that
-// all users of a scenario share. It is asked once a second, and once at the
-// end. Its numbers are sums since the beginning.
+// all users of a scenario share. Collect is called once a second, and once at
+// the end, while runners run; it should return soon. Its numbers are sums since
+// the beginning.
 type Source interface {
 	Collect(into *Collection)
 }

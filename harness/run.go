@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/pprof"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,6 @@ type Run struct {
 	cutoff    atomic.Int64 // when the load was cut short, since the epoch
 	aborted   atomic.Bool
 	stopped   bool // before the load had ended by itself
-	timedOut  bool
 	stacks    stacks
 	watch     *selfWatch
 	cleanup   CleanupResult
@@ -67,11 +67,13 @@ type scenarioRun struct {
 	totalsMu sync.Mutex
 	final    *totals // once the load has ended
 	loadTime time.Duration
+	timedOut bool // before its load had ended
 }
 
 type user struct {
 	index     int
-	label     string // of its goroutines
+	label     string          // of its goroutines
+	labels    context.Context // carries the label, made once
 	runner    Runner
 	rec       *Recorder
 	ready     bool
@@ -147,6 +149,7 @@ func (r *Run) newScenario(index int, s Scenario) (*scenarioRun, error) {
 			return nil, fmt.Errorf("scenario %q: user %d: Runner returned nil", s.Name, i)
 		}
 		u := &user{index: i, runner: runner, label: fmt.Sprintf("%s/%s/%d", r.plan.RunID, s.Name, i)}
+		u.labels = pprof.WithLabels(r.loadCtx, pprof.Labels(labelKey, u.label))
 		u.rec = &Recorder{run: r, scenario: sr, user: i}
 		u.rec.metrics.Store(sr.setup)
 		sr.users = append(sr.users, u)
@@ -217,7 +220,6 @@ func (r *Run) main(ctx context.Context) {
 	r.phase("load")
 	r.runLoad()
 	r.stopped = r.stopping()
-	r.timedOut = errors.Is(context.Cause(r.loadCtx), errTimeout)
 	r.endLoad(nil)
 	r.phase("cleanup")
 	r.runCleanup()

@@ -36,7 +36,7 @@ func (s *scenarioRun) runSetup(ctx context.Context) {
 			u.rec.begin(s.run.now())
 			jobCtx, cancel := context.WithTimeoutCause(ctx, s.run.plan.SetupTimeout, errSetupTimeout)
 			defer cancel()
-			out := s.run.call(jobCtx, u.label, func(ctx context.Context) error { return setuper.Setup(ctx, u.rec) })
+			out := s.run.call(jobCtx, u, func(ctx context.Context) error { return setuper.Setup(ctx, u.rec) })
 			if out.err != nil {
 				s.setupFailed(ctx, u, out.err)
 				return

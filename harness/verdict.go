@@ -1,6 +1,9 @@
 package harness
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Verdict is what came of a run. The gravest that applies wins.
 type Verdict string
@@ -85,9 +88,9 @@ func (r *Run) judgeScenario(found findings, s *scenarioRun, sr *ScenarioResult) 
 	switch {
 	case sr.Ready == 0 && it.SetupFailed > 0:
 		found.add(Error, "%s: no user got ready: %s", s.Name, firstError(sr.Failures))
-	case sr.Ready == 0 && r.timedOut:
+	case sr.Ready == 0 && s.timedOut:
 		found.add(Error, "%s: no user got ready before the plan's timeout of %v was over", s.Name, r.plan.Timeout)
-	case r.timedOut && s.cutShort(it):
+	case s.timedOut && s.cutShort(it):
 		found.add(Fail, "%s: the plan's timeout of %v was over before the load: %d iterations had ended, %d were cut short",
 			s.Name, r.plan.Timeout, it.Succeeded+it.Failed, it.Interrupted)
 	}
@@ -114,7 +117,7 @@ func (r *Run) judgeScenario(found findings, s *scenarioRun, sr *ScenarioResult) 
 // anything left to do.
 func (s *scenarioRun) cutShort(it Iterations) bool {
 	if length := s.Schedule.Length(); length > 0 {
-		return s.loadTime < length
+		return time.Duration(s.run.cutoff.Load())-s.start < length
 	}
 	return it.Interrupted > 0 || it.Started < s.ready.Load()
 }
