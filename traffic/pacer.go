@@ -18,12 +18,13 @@ import (
 //
 // Instants are durations since the pacer's [Pacer.Epoch].
 type Pacer struct {
-	epoch   time.Time
-	workers []*pacerWorker
-	next    atomic.Uint32
-	closed  atomic.Bool
-	done    chan struct{}
-	wg      sync.WaitGroup
+	epoch     time.Time
+	workers   []*pacerWorker
+	perWorker int
+	next      atomic.Uint32
+	closed    atomic.Bool
+	done      chan struct{}
+	wg        sync.WaitGroup
 }
 
 // PacerConfig configures a [Pacer]. Its zero value is good for thousands of
@@ -32,6 +33,12 @@ type PacerConfig struct {
 	// Workers is the number of goroutines that the connections are spread
 	// over. 0 means GOMAXPROCS.
 	Workers int
+
+	// PerWorker is how many connections one worker takes before the next worker
+	// gets any; when all have their share, it starts over. Few connections on
+	// few workers need fewer wake-ups. 0 deals them out one by one; a [Pump]
+	// takes what its load suggests.
+	PerWorker int
 
 	// Resolution is how long a worker may wait for more to come due before it
 	// wakes, and so how late an event is at worst on an idle machine. 0 means
@@ -49,6 +56,9 @@ func (c PacerConfig) Validate() error {
 	var errs []error
 	if c.Workers < 0 {
 		errs = append(errs, fmt.Errorf("pacer workers is %d, want 0 (one for each core) or more", c.Workers))
+	}
+	if c.PerWorker < 0 {
+		errs = append(errs, fmt.Errorf("connections per pacer worker is %d, want 0 (the default) or more", c.PerWorker))
 	}
 	if c.Resolution < 0 || c.Resolution > time.Second {
 		errs = append(errs, fmt.Errorf("pacer resolution is %v, want between 0 (the default) and 1s", c.Resolution))
@@ -82,7 +92,7 @@ func NewPacer(cfg PacerConfig) (*Pacer, error) {
 			cfg.Resolution = 100 * time.Microsecond
 		}
 	}
-	p := &Pacer{epoch: time.Now(), done: make(chan struct{})}
+	p := &Pacer{epoch: time.Now(), perWorker: max(cfg.PerWorker, 1), done: make(chan struct{})}
 	for range cfg.Workers {
 		w := &pacerWorker{
 			pacer:      p,
@@ -114,17 +124,20 @@ func (p *Pacer) Lag() *histogram.Histogram {
 }
 
 // Add fires e for the first time at first.
-func (p *Pacer) Add(e Paced, first time.Duration) *Entry {
-	w := p.workers[int(p.next.Add(1))%len(p.workers)]
-	entry := &Entry{paced: e, worker: w, due: first}
-	w.post(order{kind: orderAdd, entry: entry})
-	return entry
+func (p *Pacer) Add(e Paced, first time.Duration) *Entry { return p.nextWorker().add(e, first) }
+
+// nextWorker is the one whose turn it is.
+func (p *Pacer) nextWorker() *pacerWorker {
+	return p.workers[int(p.next.Add(1)-1)/p.perWorker%len(p.workers)]
 }
 
 // Close stops the pacer and waits for its workers. Nothing is fired any more.
 func (p *Pacer) Close() {
 	if p.closed.CompareAndSwap(false, true) {
 		close(p.done)
+		for _, w := range p.workers {
+			w.wakeUp()
+		}
 	}
 	p.wg.Wait()
 }

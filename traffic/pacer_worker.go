@@ -3,6 +3,7 @@ package traffic
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coderscale/scaletest/traffic/histogram"
@@ -21,6 +22,9 @@ type pacerWorker struct {
 	resolution time.Duration
 	signal     chan struct{} // something is in the inbox
 
+	poll   atomic.Pointer[poller] // made for the first connection that can be polled
+	asleep atomic.Bool            // in the poller
+
 	inboxMu sync.Mutex
 	inbox   []order
 	spare   []order // the inbox of last time, to use its memory again
@@ -30,6 +34,7 @@ type pacerWorker struct {
 	slots [wheelSlots]*Entry
 	used  [wheelSlots / 64]uint64 // one bit a slot
 	tick  int64                   // the last one that was done
+	fired uint                    // since the worker began
 }
 
 type orderKind uint8
@@ -52,25 +57,98 @@ func (w *pacerWorker) post(o order) {
 	w.inboxMu.Lock()
 	w.inbox = append(w.inbox, o)
 	w.inboxMu.Unlock()
+	w.wakeUp()
+}
+
+// wakeUp ends the worker's sleep.
+func (w *pacerWorker) wakeUp() {
 	select {
 	case w.signal <- struct{}{}:
 	default: // it will look anyway
 	}
+	if p := w.poll.Load(); p != nil && w.asleep.Load() {
+		p.wake()
+	}
+}
+
+// add gives the worker an entry.
+func (w *pacerWorker) add(e Paced, first time.Duration) *Entry {
+	entry := &Entry{paced: e, worker: w, due: first}
+	w.post(order{kind: orderAdd, entry: entry})
+	return entry
+}
+
+// poller is what the worker waits in from now on, or nil where there is none.
+func (w *pacerWorker) poller() *poller {
+	if !canPoll || w.pacer.closed.Load() {
+		return nil
+	}
+	w.inboxMu.Lock()
+	p := w.poll.Load()
+	if p == nil {
+		var err error
+		if p, err = newPoller(); err != nil { // no descriptors left: a goroutine will do
+			w.inboxMu.Unlock()
+			return nil
+		}
+		w.poll.Store(p)
+	}
+	w.inboxMu.Unlock()
+	w.wakeUp()
+	return p
 }
 
 func (w *pacerWorker) run(precise bool) {
 	sleep := newSleeper(precise)
-	defer sleep.stop()
+	defer func() {
+		sleep.stop()
+		w.takeOrders() // so that nobody waits for an answer
+		if p := w.poll.Load(); p != nil {
+			p.close()
+		}
+	}()
 	for {
 		w.mu.Lock()
 		w.takeOrders()
 		w.advance(w.pacer.Now())
 		until := w.nextTick()
 		w.mu.Unlock()
-		if !sleep.until(w.pacer, until, w.signal) {
-			w.takeOrders() // so that nobody waits for an answer
+		if p := w.poll.Load(); p != nil {
+			if !w.pollUntil(p, until) {
+				return
+			}
+		} else if !sleep.until(w.pacer, until, w.signal) {
 			return
 		}
+	}
+}
+
+// pollUntil reads connections until an instant or a signal. It returns false
+// when the pacer is closed.
+func (w *pacerWorker) pollUntil(p *poller, until time.Duration) bool {
+	for {
+		w.asleep.Store(true)
+		select { // one case each: that is a load, two are a lottery with locks
+		case <-w.pacer.done:
+			return false
+		default:
+		}
+		select {
+		case <-w.signal:
+			w.asleep.Store(false)
+			return true
+		default:
+		}
+		wait := until
+		if until != Never {
+			if wait = until - w.pacer.Now(); wait <= 0 {
+				w.asleep.Store(false)
+				p.wait(0) // also under full load somebody must read
+				return true
+			}
+		}
+		p.wait(wait)
+		w.asleep.Store(false)
 	}
 }
 
@@ -151,7 +229,16 @@ func (w *pacerWorker) advance(now time.Duration) {
 	}
 }
 
+// pollEvery is after how many firings a busy worker reads: an echo must not
+// look slow because we are writing.
+const pollEvery = 8
+
 func (w *pacerWorker) fire(e *Entry) {
+	if p := w.poll.Load(); p != nil {
+		if w.fired++; w.fired%pollEvery == 0 {
+			p.wait(0)
+		}
+	}
 	e.due = e.paced.Fire(w.pacer.Now(), &w.lag)
 	w.insert(e)
 }

@@ -64,9 +64,9 @@ func (c PumpConfig) Validate() error {
 // back: from the instant at which it was meant to be sent (response time) and
 // from the one at which it was sent (service time).
 //
-// Each connection has a goroutine that reads; all writing is done by the
-// pacer's workers for connections that implement [TryWriter], and by a
-// goroutine that lives while there is something to write for those that don't.
+// Connections that implement [TryWriter] and [ReadyReader] are written to and
+// read by the pacer's workers. The others have a goroutine that reads, and one
+// that writes while there is something to write.
 type Pump struct {
 	cfg     PumpConfig
 	payload *Payload
@@ -137,11 +137,19 @@ func NewPump(cfg PumpConfig) (*Pump, error) {
 	}
 	p.shards = make([]pumpShard, percore.Count())
 	p.buffers.New = func() any { b := make([]byte, readBuffer); return &b }
+	if cfg.Pacer.PerWorker == 0 {
+		rate := max(cfg.Load.Shape.Rate(0), cfg.Load.Shape.Integral(time.Second)) * float64(payload.perTick)
+		cfg.Pacer.PerWorker = int(min(max(eventsPerWorker/max(rate, 1e-3), 1), 1<<20))
+	}
 	if p.pacer, err = NewPacer(cfg.Pacer); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
+
+// eventsPerWorker is how many frames a second one worker can send: about a
+// quarter of what a core manages.
+const eventsPerWorker = 20_000
 
 // firstInterval is the time between the shape's first two events, at most a
 // second.
@@ -166,13 +174,14 @@ func firstInterval(s Shape) time.Duration {
 // [TryWriter] and [ScratchReader].
 func (p *Pump) Attach(conn io.ReadWriter, index int, start time.Time) *Stream {
 	s := newStream(p, index, start.Sub(p.pacer.epoch)+p.phase(index))
+	s.worker = p.pacer.nextWorker()
 	p.streams.Add(1)
 	s.connect(conn)
 	first := s.due.At
 	if !s.dueLive {
 		first = Never
 	}
-	s.entry.Store(p.pacer.Add(s, first))
+	s.entry.Store(s.worker.add(s, first))
 	return s
 }
 
@@ -185,8 +194,8 @@ func (p *Pump) phase(index int) time.Duration {
 // Pacer is the pump's pacer.
 func (p *Pump) Pacer() *Pacer { return p.pacer }
 
-// Close stops sending. It does not touch the connections: close them to end
-// their readers.
+// Close stops sending. It does not touch the connections: close them before,
+// to end their readers.
 func (p *Pump) Close() { p.pacer.Close() }
 
 // Streams is how many connections are attached.

@@ -25,10 +25,11 @@ type TryWriter interface {
 
 // Stream is one connection of a [Pump].
 type Stream struct {
-	pump  *Pump
-	entry atomic.Pointer[Entry]
-	start time.Duration // since the pacer's epoch
-	first int64         // the chunk of the cycle that it starts with
+	pump   *Pump
+	worker *pacerWorker
+	entry  atomic.Pointer[Entry]
+	start  time.Duration // since the pacer's epoch
+	first  int64         // the chunk of the cycle that it starts with
 
 	mu       sync.Mutex
 	conn     io.ReadWriter
@@ -75,8 +76,7 @@ func (s *Stream) connect(conn io.ReadWriter) {
 	if s.try, _ = conn.(TryWriter); s.try != nil {
 		s.try.NotifyWritable(s.fireNow)
 	}
-	gen := s.gen
-	s.readers.Go(func() { s.read(conn, gen) })
+	s.startReading(conn, s.gen)
 }
 
 // Resume goes on with another connection to the same session after the first

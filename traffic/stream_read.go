@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"io"
+	"net"
 	"time"
 )
 
@@ -41,6 +42,57 @@ func (b *scratch) Release() {
 		b.pump.buffers.Put(b.buf)
 		b.buf = nil
 	}
+}
+
+// startReading begins to take what conn gives, until it ends. s.mu is held.
+func (s *Stream) startReading(conn io.ReadWriter, gen int) {
+	if r, ok := conn.(ReadyReader); ok {
+		if p := s.worker.poller(); p != nil && s.poll(p, r, gen) {
+			return
+		}
+	}
+	s.readers.Go(func() { s.read(conn, gen) })
+}
+
+// poll has the worker read the connection. It returns false if that can't be.
+func (s *Stream) poll(p *poller, r ReadyReader, gen int) bool {
+	raw, err := r.SyscallConn()
+	if err != nil {
+		return false
+	}
+	buf := &scratch{pump: s.pump}
+	e := &pollEntry{raw: raw, ended: s.readers.Done}
+	e.ready = func() bool {
+		data, err := r.ReadReady(buf)
+		s.received(data)
+		buf.Release()
+		if err != nil {
+			s.readFailed(gen, err)
+		}
+		return err == nil
+	}
+	s.readers.Add(1)
+	watched := make(chan struct{})
+	r.NotifyClose(func() {
+		<-watched
+		if e.kill() {
+			s.readFailed(gen, net.ErrClosed)
+			p.forget(e)
+		}
+	})
+	go func() { // s.mu is held, and what comes first needs it
+		defer close(watched)
+		if err := p.watch(e); err != nil {
+			e.kill()
+			s.readFailed(gen, err)
+			s.readers.Done()
+			return
+		}
+		if e.fire() { // what came with the handshake wakes nobody
+			p.forget(e)
+		}
+	}()
+	return true
 }
 
 // read takes what the connection gives until it ends.

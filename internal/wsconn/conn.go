@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -22,6 +23,7 @@ type Conn struct {
 	small   []byte // for connections that can't wait without a buffer
 	scratch Scratch
 	readFn  func(fd uintptr) bool
+	tryFn   func(fd uintptr)
 	readN   int
 	readErr error
 	ended   error // the peer's close, once it has come
@@ -33,10 +35,14 @@ type Conn struct {
 	wroteN   int
 	wroteErr error
 
+	// dirty says that there is something in what follows, so that most writes
+	// need not look.
+	dirty    atomic.Bool
 	state    sync.Mutex // guards what follows
 	spill    []byte     // the rest of a frame that the kernel did not take
 	control  []byte     // control frames that wait for the frame before them
 	writable func()
+	onClose  func()
 	failed   error
 }
 
@@ -52,7 +58,7 @@ func newConn(conn net.Conn, pre []byte) *Conn {
 	if tcp, ok := conn.(*net.TCPConn); ok && nonblocking {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			c.raw = raw
-			c.readFn, c.writeFn = c.readReady, c.writeReady
+			c.readFn, c.tryFn, c.writeFn = c.readReady, c.tryReady, c.writeReady
 		}
 	}
 	return c
@@ -77,6 +83,13 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.conn.SetReadDeadlin
 func (c *Conn) Close() error {
 	_ = c.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 	c.sendControl(closeFrame, binary.BigEndian.AppendUint16(nil, 1000))
+	c.state.Lock()
+	onClose := c.onClose
+	c.onClose = nil
+	c.state.Unlock()
+	if onClose != nil {
+		onClose()
+	}
 	return c.conn.Close()
 }
 
@@ -121,6 +134,7 @@ func (c *Conn) fail(err error) {
 	if c.failed == nil {
 		c.failed = err
 	}
+	c.dirty.Store(true)
 	c.state.Unlock()
 }
 
@@ -150,6 +164,7 @@ func (c *Conn) sendControl(op Opcode, payload []byte) {
 		return
 	}
 	c.control = AppendFrame(c.control, op, 0x9e3779b9, payload)
+	c.dirty.Store(true)
 	c.state.Unlock()
 	if op == closeFrame {
 		c.flushControl()
@@ -164,6 +179,9 @@ func (c *Conn) flushControl() {
 	for {
 		c.state.Lock()
 		empty := len(c.control) == 0
+		if empty && len(c.spill) == 0 {
+			c.dirty.Store(c.failed != nil)
+		}
 		c.state.Unlock()
 		if empty || !c.write.TryLock() {
 			return
@@ -172,6 +190,7 @@ func (c *Conn) flushControl() {
 		c.state.Lock()
 		frames := c.control
 		c.control = nil
+		c.dirty.Store(c.failed != nil)
 		c.state.Unlock()
 		if err == nil && len(frames) > 0 {
 			_, err = c.conn.Write(frames)

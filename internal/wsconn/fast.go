@@ -16,15 +16,17 @@ func (c FastConn) TryWrite(frame []byte) (bool, error) {
 	if !c.write.TryLock() {
 		return false, nil
 	}
-	c.state.Lock()
-	err, busy := c.failed, len(c.spill) > 0
-	c.state.Unlock()
-	if err != nil || busy {
-		c.write.Unlock()
-		return false, err
+	if c.dirty.Load() {
+		c.state.Lock()
+		err, busy := c.failed, len(c.spill) > 0
+		c.state.Unlock()
+		if err != nil || busy {
+			c.write.Unlock()
+			return false, err
+		}
 	}
 	c.frame, c.wroteN, c.wroteErr = frame, 0, nil
-	err = c.raw.Write(c.writeFn)
+	err := c.raw.Write(c.writeFn)
 	if err == nil {
 		err = c.wroteErr
 	}
@@ -36,16 +38,14 @@ func (c FastConn) TryWrite(frame []byte) (bool, error) {
 	}
 	if c.wroteN == len(frame) {
 		c.write.Unlock()
-		c.state.Lock()
-		waiting := len(c.control) > 0
-		c.state.Unlock()
-		if waiting {
+		if c.dirty.Load() {
 			go c.flushControl()
 		}
 		return true, nil
 	}
 	c.state.Lock()
 	c.spill = append(c.spill[:0], frame[c.wroteN:]...)
+	c.dirty.Store(true)
 	c.state.Unlock()
 	go c.drain()
 	return true, nil

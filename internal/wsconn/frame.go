@@ -88,16 +88,16 @@ type parser struct {
 	onControl func(op Opcode, payload []byte)
 }
 
-// parse returns the payload of the data frames in b, moved together at b's
-// beginning. It calls onControl for each control frame.
+// parse returns the payload of the data frames in b, moved together behind the
+// first frame's header. It calls onControl for each control frame.
 func (p *parser) parse(b []byte) ([]byte, error) {
-	out := 0
+	start, out := 0, 0
 	for i := 0; i < len(b); {
 		if !p.inFrame {
 			n, done, err := p.readHeader(b[i:])
 			i += n
 			if err != nil {
-				return b[:out], err
+				return b[start:out], err
 			}
 			if !done {
 				break
@@ -109,7 +109,9 @@ func (p *parser) parse(b []byte) ([]byte, error) {
 		}
 		n := int(min(uint64(len(b)-i), p.left))
 		if p.op < closeFrame {
-			if out != i {
+			if out == start { // nothing yet: begin here, and move nothing
+				start, out = i, i
+			} else if out != i {
 				copy(b[out:], b[i:i+n])
 			}
 			out += n
@@ -121,7 +123,7 @@ func (p *parser) parse(b []byte) ([]byte, error) {
 			p.end()
 		}
 	}
-	return b[:out], nil
+	return b[start:out], nil
 }
 
 func (p *parser) end() {

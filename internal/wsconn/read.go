@@ -33,7 +33,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 			if err != nil {
 				c.ended = err
 			}
-			return len(payload), nil
+			return copy(p, payload), nil
 		}
 		if err != nil && c.ended == nil {
 			return 0, err
@@ -89,6 +89,47 @@ func (c *Conn) ReadScratch(scratch Scratch) ([]byte, error) {
 	}
 }
 
+// ReadReady reads what is there without blocking: nothing and no error if there
+// is nothing.
+func (c FastConn) ReadReady(scratch Scratch) ([]byte, error) {
+	if c.ended != nil {
+		return nil, c.ended
+	}
+	n, err := 0, error(nil)
+	if len(c.pre) > 0 {
+		n = copy(scratch.Acquire(), c.pre)
+		c.keepRest(n)
+	} else {
+		c.scratch, c.readN, c.readErr = scratch, -1, nil
+		err = c.raw.Control(c.tryFn)
+		if err == nil {
+			err = c.readErr
+		}
+		n = c.readN
+		switch {
+		case err != nil:
+			scratch.Release()
+			return nil, err
+		case n < 0: // nothing there
+			return nil, nil
+		case n == 0:
+			scratch.Release()
+			return nil, io.EOF
+		}
+	}
+	payload, err := c.parser.parse(scratch.Acquire()[:n])
+	switch {
+	case err != nil:
+		c.ended = err
+	case c.ended != nil:
+		err = c.ended
+	}
+	return payload, err
+}
+
+// tryReady is readReady for those who do not wait.
+func (c *Conn) tryReady(fd uintptr) { _ = c.readReady(fd) }
+
 // readReady is called when there may be something to read. It returns false to
 // wait for more.
 func (c *Conn) readReady(fd uintptr) bool {
@@ -104,3 +145,13 @@ func (c *Conn) readReady(fd uintptr) bool {
 	c.readN = max(n, 0)
 	return true
 }
+
+// NotifyClose has f called when this side closes the connection.
+func (c FastConn) NotifyClose(f func()) {
+	c.state.Lock()
+	c.onClose = f
+	c.state.Unlock()
+}
+
+// SyscallConn is the descriptor underneath.
+func (c FastConn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
