@@ -135,7 +135,10 @@ func TestArrivalsWithoutUsersWhoGotReadyLoseNothing(t *testing.T) {
 		p := planOf(harness.ConstantArrivals(100, 2*time.Second, 4), nil)
 		p.Scenarios[0].Runner = func(user int) (harness.Runner, error) {
 			if user%2 == 0 {
-				return fake{setup: func(context.Context, *harness.Recorder) error { return errBroken }}, nil
+				return fake{
+					setup: func(context.Context, *harness.Recorder) error { return errBroken },
+					run:   func(context.Context, *harness.Recorder) error { panic("it is not ready") },
+				}, nil
 			}
 			return takes(time.Millisecond), nil
 		}

@@ -79,3 +79,25 @@ func TestTimeoutCutsTheLoadShortAlsoWhenRunnersIgnoreIt(t *testing.T) {
 		require.EqualValues(t, 2, res.Scenarios[0].Iterations.Stuck)
 	})
 }
+
+func TestWhatAStuckRunnerRecordsAfterItsScenarioEndedChangesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		release := make(chan struct{})
+		p := planOf(harness.AllAtOnce(1), fake{run: func(_ context.Context, rec *harness.Recorder) error {
+			rec.Add(testBytes, 1)
+			<-release
+			rec.Add(testBytes, 1000)
+			return nil
+		}})
+		p.JobTimeout = 10 * time.Second
+		long := p.Scenarios[0]
+		long.Name, long.Schedule, long.Runner = "long", harness.OneByOne(5), all(takes(9*time.Second))
+		p.Scenarios = append(p.Scenarios, long)
+		r := start(t, p)
+		time.Sleep(30 * time.Second)
+		close(release)
+		res := wait(t, r) // also holds the timeline to the totals
+		require.EqualValues(t, 1, res.Scenarios[0].Counters["test_bytes"])
+		require.Greater(t, len(res.Scenarios[0].Timeline), 40)
+	})
+}

@@ -37,7 +37,8 @@ func TestMemoryDoesNotDependOnTheNumberOfSamples(t *testing.T) {
 			before, _ := inUse()
 			record(9e5)
 			after, _ := inUse()
-			require.Less(t, after-before, int64(64<<10), "from 10^5 to 10^6 samples")
+			// A core that comes to it only now has histograms of its own.
+			require.Less(t, after-before, int64(runtime.GOMAXPROCS(0)+1)*64<<10, "from 10^5 to 10^6 samples")
 			return nil
 		})))
 	})

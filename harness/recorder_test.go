@@ -108,6 +108,7 @@ func TestRandomnessIsDecidedByThePlansSeedAndDiffersBetweenUsers(t *testing.T) {
 			p := planOf(harness.AllAtOnce(100), harness.RunnerFunc(func(_ context.Context, rec *harness.Recorder) error {
 				mu.Lock()
 				defer mu.Unlock()
+				require.Equal(t, seed, rec.RunSeed(), "the same for all users")
 				got[[2]uint64{rec.Seed(), rec.Rand().Uint64()}] = true
 				return nil
 			}))

@@ -66,7 +66,10 @@ func TestOneByOneGoesOnAfterAFailedOrStuckUser(t *testing.T) {
 			case 1:
 				return fake{run: stubborn(release)}, nil
 			case 2:
-				return fake{setup: func(context.Context, *harness.Recorder) error { return errBroken }}, nil
+				return fake{
+					setup: func(context.Context, *harness.Recorder) error { return errBroken },
+					run:   func(context.Context, *harness.Recorder) error { panic("it is not ready") },
+				}, nil
 			}
 			return fake{}, nil
 		}

@@ -120,3 +120,18 @@ func TestActionThatFailedAndWasRepeatedIsAnErrorOfAnIterationThatSucceeded(t *te
 		require.Zero(t, *s.Thresholds[1].Value)
 	})
 }
+
+func TestFailedIterationWithoutAFailedActionCountsAlsoAfterOneThatHadThem(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := run(t, planOf(harness.AllAtOnce(1).Hold(1500*time.Millisecond), harness.RunnerFunc(func(ctx context.Context, rec *harness.Recorder) error {
+			time.Sleep(time.Second)
+			if rec.Iteration() == 0 {
+				_ = rec.Do(ctx, work, func(context.Context) error { return errBroken })
+				return nil
+			}
+			return errBroken
+		}), harness.Count("errors").Below(1))).Scenarios[0]
+		require.EqualValues(t, 2, s.Iterations.Started)
+		require.EqualValues(t, 2, *s.Thresholds[0].Value)
+	})
+}
