@@ -39,6 +39,7 @@ type Server struct {
 	unlimit  atomic.Bool // tests take the limits away
 	replicas []*replica
 	balancer *balancer
+	hub      ptyHub
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -74,6 +75,7 @@ func newServer(cfg Config, st *state, key *apiKey) (*Server, error) {
 	s := &Server{cfg: cfg.withDefaults(), state: st, key: key, deploymentID: st.newID()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.faults.init(s.cfg)
+	s.hub.server = s
 	s.jobs.rng = rand.New(rand.NewPCG(cfg.Seed, 0x6a6f6273))
 	s.routes()
 	if err := s.listen(); err != nil {

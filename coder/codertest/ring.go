@@ -1,0 +1,40 @@
+package codertest
+
+// ringSize is how much output a terminal replays.
+const ringSize = 64 << 10
+
+// ring keeps the last output. It grows as it is filled, so that ten thousand
+// quiet terminals stay small.
+type ring struct {
+	buf  []byte
+	next int // where the oldest byte is, once it is full
+}
+
+func (r *ring) write(b []byte) {
+	if len(b) >= ringSize {
+		b = b[len(b)-ringSize:]
+	}
+	if room := ringSize - len(r.buf); room > 0 {
+		n := min(room, len(b))
+		if need := len(r.buf) + n; need > cap(r.buf) {
+			grown := make([]byte, len(r.buf), min(max(2*cap(r.buf), need, 512), ringSize))
+			copy(grown, r.buf)
+			r.buf = grown
+		}
+		r.buf = append(r.buf, b[:n]...)
+		b = b[n:]
+	}
+	for len(b) > 0 {
+		n := copy(r.buf[r.next:], b)
+		b = b[n:]
+		if r.next += n; r.next == ringSize {
+			r.next = 0
+		}
+	}
+}
+
+// content appends what is kept, the oldest first.
+func (r *ring) content(dst []byte) []byte {
+	dst = append(dst, r.buf[r.next:]...)
+	return append(dst, r.buf[:r.next]...)
+}

@@ -1,0 +1,106 @@
+package codertest
+
+import (
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gorilla/websocket"
+)
+
+// mayUpgrade answers requests that are no WebSocket handshake, or that come from
+// a foreign page. It reports whether the handshake goes on.
+func (c *call) mayUpgrade() bool {
+	r := c.r
+	if !hasToken(r.Header, "Connection", "upgrade") {
+		return c.noUpgrade(http.StatusUpgradeRequired, fmt.Sprintf("WebSocket protocol violation: Connection header %q does not contain Upgrade", r.Header.Get("Connection")))
+	}
+	if !hasToken(r.Header, "Upgrade", "websocket") {
+		return c.noUpgrade(http.StatusUpgradeRequired, fmt.Sprintf("WebSocket protocol violation: Upgrade header %q does not contain websocket", r.Header.Get("Upgrade")))
+	}
+	if r.Header.Get("Sec-WebSocket-Version") != "13" || r.Header.Get("Sec-WebSocket-Key") == "" {
+		return c.noUpgrade(http.StatusBadRequest, "WebSocket protocol violation: unsupported version or missing key")
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		u, err := url.Parse(origin)
+		if err != nil || !strings.EqualFold(u.Host, r.Host) {
+			host := origin
+			if err == nil {
+				host = u.Host
+			}
+			return c.noUpgrade(http.StatusForbidden, fmt.Sprintf("request Origin %q is not authorized for Host %q", host, r.Host))
+		}
+	}
+	return true
+}
+
+// noUpgrade answers as the server's library and then the server do, one after
+// the other in a body.
+func (c *call) noUpgrade(status int, problem string) bool {
+	if status == http.StatusUpgradeRequired {
+		c.w.Header().Set("Connection", "Upgrade")
+		c.w.Header().Set("Upgrade", "websocket")
+	}
+	detail := quote("failed to accept WebSocket connection: " + problem)
+	write(c.w, status, page{"text/plain; charset=utf-8",
+		problem + "\n{\"message\":\"Failed to accept websocket.\",\"detail\":" + detail + "}\n"})
+	return false
+}
+
+func hasToken(h http.Header, name, want string) bool {
+	for _, v := range h.Values(name) {
+		for _, t := range strings.Split(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), want) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// upgrade makes a WebSocket of a request, for everything but terminals.
+func (c *call) upgrade() *websocket.Conn {
+	if !c.mayUpgrade() {
+		return nil
+	}
+	u := websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 4096, CheckOrigin: func(*http.Request) bool { return true }}
+	ws, err := u.Upgrade(c.w, c.r, c.w.Header())
+	if err != nil {
+		return nil // it has answered
+	}
+	return ws
+}
+
+const websocketGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+// hijack does the handshake by hand and takes the connection out of net/http,
+// with what the client has sent already.
+func (c *call) hijack() (net.Conn, []byte, error) {
+	key := c.r.Header.Get("Sec-WebSocket-Key")
+	conn, rw, err := http.NewResponseController(c.w).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	early, err := rw.Reader.Peek(rw.Reader.Buffered())
+	if err != nil {
+		early = nil
+	}
+	sum := sha1.Sum([]byte(key + websocketGUID))
+	h := c.w.Header()
+	h.Set("Upgrade", "websocket")
+	h.Set("Connection", "Upgrade")
+	h.Set("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))
+	var b strings.Builder
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = h.Write(&b) // a strings.Builder does not fail
+	b.WriteString("\r\n")
+	if _, err := conn.Write([]byte(b.String())); err != nil {
+		_ = conn.Close() // the client has gone
+		return nil, nil, err
+	}
+	return conn, append([]byte(nil), early...), nil
+}
