@@ -38,7 +38,8 @@ const echoChild = "CODERTEST_ECHO_CHILD"
 //	sink-cpu-ns/msg  that of the sink
 //	x-sink           the ratio
 //
-// CODERTEST_ECHO_CONNS is another number of terminals.
+// CODERTEST_ECHO_CONNS is another number of terminals, and CODERTEST_ECHO_PROFILE
+// a file for a CPU profile of the deployment.
 func BenchmarkTerminalEcho(b *testing.B) {
 	const span, pairs = 2 * time.Second, 5
 	conns := 1000
@@ -46,19 +47,19 @@ func BenchmarkTerminalEcho(b *testing.B) {
 		conns = n
 	}
 	deployment, sink := startEchoChild(b, "deployment"), startEchoChild(b, "sink")
+	children := []*echoServer{sink, deployment}
+	for _, s := range children {
+		s.dial(b, conns)
+		s.load(b, span) // until what is replayed has its full size
+	}
 	for b.Loop() {
 		var ours, theirs, ratios []float64
 		for range pairs {
 			cost := map[*echoServer]float64{}
-			for _, s := range []*echoServer{sink, deployment} {
-				terminals := s.dial(b, conns)
-				s.load(b, terminals, 300*time.Millisecond) // buffers exist, stacks have grown
+			for _, s := range children {
 				before := s.cpu(b)
-				messages := s.load(b, terminals, span)
+				messages := s.load(b, span)
 				cost[s] = float64(s.cpu(b)-before) / float64(messages)
-				for _, t := range terminals {
-					require.NoError(b, t.Close())
-				}
 			}
 			ours, theirs = append(ours, cost[deployment]), append(theirs, cost[sink])
 			ratios = append(ratios, cost[deployment]/cost[sink])
@@ -83,7 +84,7 @@ func TestEchoChild(t *testing.T) {
 	}
 	switch name {
 	case "deployment":
-		s, err := codertest.New(codertest.Config{Workspaces: 50, RateLimit: -1})
+		s, err := codertest.New(codertest.Config{Workspaces: 50, RateLimit: -1, PingInterval: time.Hour})
 		require.NoError(t, err)
 		defer s.Close()
 		fmt.Println(s.URL(), s.OwnerToken())
@@ -130,11 +131,16 @@ type echoServer struct {
 	in               interface{ Write([]byte) (int, error) }
 	out              *bufio.Scanner
 	agents           []uuid.UUID
+	terminals        []net.Conn
 }
 
 func startEchoChild(b *testing.B, name string) *echoServer {
 	b.Helper()
-	cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestEchoChild$")
+	args := []string{"-test.run=^TestEchoChild$"}
+	if file := os.Getenv("CODERTEST_ECHO_PROFILE"); file != "" && name == "deployment" {
+		args = append(args, "-test.cpuprofile="+file)
+	}
+	cmd := exec.Command(os.Args[0], args...) // it ends with its input
 	cmd.Env = append(os.Environ(), echoChild+"="+name)
 	in, err := cmd.StdinPipe()
 	require.NoError(b, err)
@@ -143,7 +149,7 @@ func startEchoChild(b *testing.B, name string) *echoServer {
 	require.NoError(b, cmd.Start())
 	b.Cleanup(func() {
 		_ = in.Close()
-		_ = cmd.Wait() // it may have been killed with the benchmark
+		require.NoError(b, cmd.Wait())
 	})
 	s := &echoServer{name: name, in: in, out: bufio.NewScanner(out)}
 	require.True(b, s.out.Scan(), "the %s has not started", name)
@@ -211,14 +217,14 @@ func echoFrame() []byte {
 }
 
 // dial opens terminals, or plain connections to the sink.
-func (s *echoServer) dial(b *testing.B, n int) []net.Conn {
+func (s *echoServer) dial(b *testing.B, n int) {
 	b.Helper()
-	conns := make([]net.Conn, n)
 	host := strings.TrimPrefix(s.url, "http://")
-	for i := range conns {
+	for i := range n {
 		c, err := net.Dial("tcp", host)
 		require.NoError(b, err)
-		conns[i] = c
+		b.Cleanup(func() { _ = c.Close() })
+		s.terminals = append(s.terminals, c)
 		if s.agents == nil {
 			continue
 		}
@@ -238,13 +244,13 @@ func (s *echoServer) dial(b *testing.B, n int) []net.Conn {
 		require.Equal(b, http.StatusSwitchingProtocols, resp.StatusCode)
 		require.Zero(b, r.Buffered())
 	}
-	return conns
 }
 
 // load types a line into every terminal every 100 ms, spread over that time,
 // and returns their number once the echo of all of them has come back.
-func (s *echoServer) load(b *testing.B, conns []net.Conn, span time.Duration) int {
+func (s *echoServer) load(b *testing.B, span time.Duration) int {
 	b.Helper()
+	conns := s.terminals
 	const interval, slices = 100 * time.Millisecond, 20
 	rounds := int(span / interval)
 	frame := echoFrame()
