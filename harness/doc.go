@@ -47,8 +47,8 @@
 // Metrics cost the same for ten users and for ten thousand: an [Action] has one
 // pair of histograms for each core of the machine and scenario, never one for
 // each user. Percentiles come from the merged histograms, never from averages.
-// A user costs at most 2 KiB of heap, and two goroutines while it runs, besides
-// what its runner and the last 64 KiB of its log take. The timeline grows by one
+// A user costs less than 3 KiB of heap, and the stacks of two goroutines while it
+// runs, besides what its runner and the last 64 KiB of its log take. The timeline grows by one
 // record for each second and scenario.
 //
 // An error is counted once: a failed action usually makes its iteration fail as

@@ -13,7 +13,7 @@ import (
 )
 
 // heapPerUser is what the package promises, without the runner's own.
-const heapPerUser = 2 << 10
+const heapPerUser = 3 << 10
 
 // inUse is what is left after a collection: heap and stacks.
 func inUse() (heap, stack int64) {
