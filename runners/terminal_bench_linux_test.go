@@ -77,7 +77,7 @@ func terminalPump(tb testing.TB, load traffic.Load, echo bool) *traffic.Pump {
 	tb.Helper()
 	pump, err := traffic.NewPump(traffic.PumpConfig{
 		Load: load, Payload: traffic.PayloadConfig{Seed: 1, CRLF: true},
-		Encode: coder.AppendPTYInput, NoEcho: !echo, Pacer: traffic.PacerConfig{Workers: atoi("W"), Resolution: time.Duration(atoi("R")) * time.Microsecond},
+		Encode: coder.AppendPTYInput, NoEcho: !echo,
 	})
 	require.NoError(tb, err)
 	return pump
@@ -208,5 +208,3 @@ func cpuTime(tb testing.TB) time.Duration {
 	}
 	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
 }
-
-func atoi(n string) int { v, _ := strconv.Atoi(os.Getenv(n)); return v }

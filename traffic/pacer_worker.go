@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"math/bits"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -147,6 +148,9 @@ func (w *pacerWorker) pollUntil(p *poller, until time.Duration) bool {
 				return true
 			}
 		}
+		// A goroutine that stays on its thread over many system calls is taken for
+		// one that hogs it, and preempted, which costs more than all of this.
+		runtime.Gosched()
 		p.wait(wait)
 		w.asleep.Store(false)
 	}
