@@ -43,13 +43,13 @@ func (a *agent) connect(t time.Time) {
 	a.updated = t
 }
 
-// status is what the deployment knows of the agent at this moment. One that was
-// killed or frozen is missed only after the timeout.
+// status is what the deployment knows of the agent at this moment. The end of a
+// process is noticed at once, a frozen one is missed after the timeout.
 func (a *agent) status(timeout time.Duration) string {
 	switch {
 	case a.firstConnected == nil:
 		return "connecting"
-	case a.off, !a.dead.IsZero() && time.Since(a.dead) > timeout:
+	case a.off, a.killed, !a.dead.IsZero() && time.Since(a.dead) > timeout:
 		return "disconnected"
 	}
 	return "connected"

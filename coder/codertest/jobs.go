@@ -73,8 +73,14 @@ func (s *Server) stopJobs() {
 func (s *Server) enqueue(b *build) {
 	s.stats.builds.Add(1)
 	s.jobs.queue = append(s.jobs.queue, b)
-	s.dispatch()
+	s.after(acquireTime, s.dispatch)
 }
+
+// acquireTime is how long a provisioner takes to notice a job.
+const acquireTime = 10 * time.Millisecond
+
+// cancelTime is how long Terraform takes to stop.
+func (s *Server) cancelTime() time.Duration { return s.cfg.BuildTime.sample(s.jobs.rng) / 4 }
 
 // dispatch starts queued builds while there are provisioners. A build shows as
 // pending for a moment, as real ones do.
@@ -162,8 +168,8 @@ func (s *Server) changed(b *build) {
 }
 
 // KillAgent ends the agent of a workspace, given as "owner/name", as if its
-// machine were gone. The deployment misses it after Config.AgentTimeout; its
-// terminals lose their connections at once. It is an error if there is no such
+// process were killed: it counts as disconnected, and its terminals lose their
+// connections without a close frame. It is an error if there is no such
 // agent.
 func (s *Server) KillAgent(workspace string) error {
 	a, err := s.findAgent(workspace)

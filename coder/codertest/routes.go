@@ -16,6 +16,10 @@ func (s *Server) routes() {
 	})
 	s.public("GET /api/v2/{$}", func(*call) (int, any) { return http.StatusOK, msg("👋") })
 	s.public("GET /api/v2/buildinfo", buildInfo)
+	s.public("GET /derp/latency-check", func(*call) (int, any) { return http.StatusOK, nil })
+	s.public("GET /bin/", func(*call) (int, any) {
+		return http.StatusNotFound, page{"text/plain; charset=utf-8", "404 page not found\n"}
+	})
 	s.public("/api/", routeNotFound)
 	s.public("/", func(*call) (int, any) {
 		return http.StatusOK, page{"text/html; charset=utf-8", "Slim build of Coder, does not contain the frontend static files.\n"}

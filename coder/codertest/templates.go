@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-
-	"github.com/google/uuid"
 )
 
 func (s *Server) templateRoutes() {
@@ -28,9 +26,6 @@ func (s *Server) templateRoutes() {
 			out = append(out, c.s.versionView(v))
 		}
 		return http.StatusOK, out
-	}))
-	s.private("GET /api/v2/templates/{template}/daus", withTemplate(func(*call, *template) (int, any) {
-		return http.StatusOK, map[string]any{"entries": []struct{}{}, "tz_hour_offset": 0}
 	}))
 	s.versionRoutes()
 }
@@ -157,5 +152,3 @@ func withVersion(h func(*call, *version) (int, any)) handler {
 		return h(c, v)
 	}
 }
-
-var _ uuid.UUID

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/gorilla/websocket"
 )
 
 // mayUpgrade answers requests that are no WebSocket handshake, or that come from
@@ -60,19 +58,6 @@ func hasToken(h http.Header, name, want string) bool {
 		}
 	}
 	return false
-}
-
-// upgrade makes a WebSocket of a request, for everything but terminals.
-func (c *call) upgrade() *websocket.Conn {
-	if !c.mayUpgrade() {
-		return nil
-	}
-	u := websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 4096, CheckOrigin: func(*http.Request) bool { return true }}
-	ws, err := u.Upgrade(c.w, c.r, c.w.Header())
-	if err != nil {
-		return nil // it has answered
-	}
-	return ws
 }
 
 const websocketGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

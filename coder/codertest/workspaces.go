@@ -2,8 +2,6 @@ package codertest
 
 import (
 	"net/http"
-
-	"github.com/google/uuid"
 )
 
 func (s *Server) workspaceRoutes() {
@@ -14,7 +12,11 @@ func (s *Server) workspaceRoutes() {
 		return http.StatusOK, c.s.agentView(a)
 	}))
 	s.public("GET /api/v2/workspaceagents/{agent}/pty", openTerminal)
+	s.private("GET /api/v2/workspaceagents/{agent}/logs", agentLogs)
 	s.buildRoutes()
+	s.watchRoutes()
+	s.settingRoutes()
+	s.deploymentRoutes()
 }
 
 // sees reports whether a user may see a workspace.
@@ -77,11 +79,9 @@ func withAgent(h func(*call, *agent) (int, any)) handler {
 		c.s.state.mu.RLock()
 		defer c.s.state.mu.RUnlock()
 		a := c.s.state.agents[id]
-		if a == nil || !c.user.sees(a.build.workspace) || a.build.workspace.deleted {
-			return http.StatusNotFound, notFound
+		if a == nil || !c.user.sees(a.build.workspace) || a.off {
+			return http.StatusNotFound, msg("Agent doesn't exist with that id, or you do not have access to it.")
 		}
 		return h(c, a)
 	}
 }
-
-var _ uuid.UUID

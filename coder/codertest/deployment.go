@@ -1,0 +1,164 @@
+package codertest
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+type object = map[string]any
+
+// deploymentRoutes are what dashboards ask for besides.
+func (s *Server) deploymentRoutes() {
+	fixed := func(path string, v any) {
+		s.private("GET /api/v2"+path, func(*call) (int, any) { return http.StatusOK, v })
+	}
+	fixed("/experiments", []string{})
+	fixed("/experiments/available", map[string][]string{"safe": {}})
+	fixed("/deployment/ssh", object{"hostname_prefix": "coder.", "hostname_suffix": "coder", "ssh_config_options": object{}})
+	fixed("/applications/host", object{"host": ""})
+	fixed("/audit", object{"audit_logs": []int{}, "count": 0, "count_cap": 2000})
+	fixed("/notifications/settings", object{"notifier_paused": false})
+	fixed("/users/me/appearance", object{"theme_preference": "", "theme_mode": "", "theme_light": "", "theme_dark": "", "terminal_font": ""})
+	fixed("/users/me/login-type", object{"login_type": "password"})
+	fixed("/users/me/preferences", object{"task_notification_alert_dismissed": false, "thinking_display_mode": "auto",
+		"shell_tool_display_mode": "always_collapsed", "code_diff_display_mode": "", "agent_chat_send_shortcut": "enter"})
+	s.private("GET /api/v2/updatecheck", func(c *call) (int, any) {
+		return http.StatusOK, object{"current": true, "version": c.s.cfg.Version, "url": "https://github.com/coder/coder"}
+	})
+	s.private("GET /api/v2/oauth2-provider/apps", func(c *call) (int, any) {
+		c.w.Header().Set("Cache-Control", "no-store")
+		return http.StatusOK, []int{}
+	})
+	s.private("GET /api/v2/regions", func(c *call) (int, any) {
+		return http.StatusOK, object{"regions": []object{{"id": c.s.deploymentID, "name": "primary", "display_name": "Default",
+			"icon_url": "/emojis/1f3e1.png", "healthy": true, "path_app_url": c.s.url, "wildcard_hostname": ""}}}
+	})
+	s.private("GET /api/v2/deployment/config", func(c *call) (int, any) {
+		if c.user.owner() {
+			return http.StatusOK, object{"config": object{}, "options": []int{}}
+		}
+		return http.StatusForbidden, apiError{Message: "Forbidden.", Detail: "You don't have permission to view this content. If you believe this is a mistake, please contact your administrator or try signing in with different credentials."}
+	})
+	s.private("GET /api/v2/deployment/stats", deploymentStats)
+	s.private("GET /api/v2/insights/daus", func(*call) (int, any) { return http.StatusOK, daus() })
+	s.private("GET /api/v2/templates/{template}/daus", withTemplate(func(*call, *template) (int, any) {
+		return http.StatusOK, daus()
+	}))
+	s.private("POST /api/v2/csp/reports", func(*call) (int, any) { return http.StatusOK, object{} })
+	s.private("GET /api/v2/notifications/inbox", func(*call) (int, any) {
+		return http.StatusOK, object{"notifications": []int{}, "unread_count": 0}
+	})
+	s.private("GET /api/v2/notifications/inbox/watch", func(c *call) (int, any) {
+		if st := c.stream(); st != nil {
+			<-st.ctx.Done() // there are no notifications
+		}
+		return handled, nil
+	})
+	s.private("GET /api/v2/workspaceagents/connection", func(c *call) (int, any) { return http.StatusOK, c.s.connection() })
+	s.private("GET /api/v2/workspaceagents/{agent}/connection", withAgent(func(c *call, _ *agent) (int, any) {
+		return http.StatusOK, c.s.connection()
+	}))
+	s.private("GET /api/v2/workspaceagents/{agent}/listening-ports", withAgent(func(*call, *agent) (int, any) {
+		return http.StatusOK, object{"ports": []object{{"process_name": "coder", "network": "tcp", "port": 2912}}}
+	}))
+	s.private("GET /api/v2/workspaceagents/{agent}/containers", withAgent(func(*call, *agent) (int, any) {
+		return http.StatusForbidden, apiError{Message: "Dev Container feature not enabled.", Detail: "To enable this feature, set CODER_AGENT_DEVCONTAINERS_ENABLE=true in your template."}
+	}))
+	s.private("GET /api/experimental/watch-all-workspacebuilds", func(*call) (int, any) {
+		return http.StatusForbidden, msg("Workspace Build Updates Channel functionality requires enabling the 'workspace-build-updates' experiment.")
+	})
+	s.private("GET /api/v2/organizations/{organization}/provisionerdaemons", inOrganization(provisionerDaemons))
+	s.private("GET /api/v2/organizations/{organization}/paginated-members", inOrganization(paginatedMembers))
+	s.private("GET /api/v2/organizations/{organization}/members/{user}", inOrganization(withUser(func(c *call, u *user) (int, any) {
+		return http.StatusOK, c.s.memberView(u)
+	})))
+	s.private("GET /api/v2/templateversions/{version}/logs", withVersion(func(_ *call, v *version) (int, any) {
+		out := []logJSON{}
+		for i, l := range buildStages {
+			out = append(out, logJSON{int64(i + 1), v.created, l.source, l.level, l.stage, l.output})
+		}
+		return http.StatusOK, out
+	}))
+}
+
+// daus is a count for each of the last sixty days.
+func daus() any {
+	type entry struct {
+		Date   string `json:"date"`
+		Amount int    `json:"amount"`
+	}
+	out := struct {
+		Entries      []entry `json:"entries"`
+		TZHourOffset int     `json:"tz_hour_offset"`
+	}{}
+	for day := 60; day >= 0; day-- {
+		out.Entries = append(out.Entries, entry{now().AddDate(0, 0, -day).Format(time.DateOnly), 0})
+	}
+	return out
+}
+
+func deploymentStats(c *call) (int, any) {
+	counts := map[string]int{}
+	st := c.s.state
+	st.mu.RLock()
+	for _, w := range st.workspaceList {
+		counts[w.latest().workspaceStatus()]++
+	}
+	st.mu.RUnlock()
+	t := now()
+	return http.StatusOK, object{
+		"aggregated_from": t.Add(-15 * time.Minute), "collected_at": t, "next_update_at": t.Add(30 * time.Second),
+		"workspaces": object{
+			"pending": counts["pending"], "building": counts["starting"] + counts["stopping"] + counts["deleting"],
+			"running": counts["running"], "failed": counts["failed"], "stopped": counts["stopped"],
+			"connection_latency_ms": object{"P50": 1.005, "P95": 1.66},
+			"rx_bytes":              c.s.stats.bytesIn.Load(), "tx_bytes": c.s.stats.bytesOut.Load(),
+		},
+		"session_count": object{"vscode": 0, "ssh": 0, "jetbrains": 0, "reconnecting_pty": c.s.stats.terminals.Load()},
+	}
+}
+
+// connection is how clients reach agents. There is no relay behind it.
+func (s *Server) connection() any {
+	host, port, _ := net.SplitHostPort(strings.TrimPrefix(s.url, "http://"))
+	n, _ := strconv.Atoi(port) // it is the port of a listener
+	return object{
+		"derp_map": object{"Regions": map[string]object{"999": {
+			"EmbeddedRelay": true, "RegionID": 999, "RegionCode": "coder", "RegionName": "Coder Embedded Relay",
+			"Nodes": []object{{"Name": "999b", "RegionID": 999, "HostName": host, "STUNPort": -1, "DERPPort": n, "ForceHTTP": true}},
+		}}},
+		"derp_force_websockets": false, "disable_direct_connections": true, "hostname_suffix": "coder",
+	}
+}
+
+func provisionerDaemons(c *call) (int, any) {
+	t := now()
+	out := []object{}
+	for i := range c.s.cfg.Provisioners {
+		id := uuid.NewSHA1(c.s.deploymentID, []byte(itoa(i)))
+		out = append(out, object{
+			"id": id, "organization_id": c.s.state.organization.id, "key_id": "00000000-0000-0000-0000-000000000001",
+			"created_at": c.s.state.organization.created, "last_seen_at": t, "name": "codertest-" + itoa(i),
+			"version": c.s.cfg.Version, "api_version": "1.18", "provisioners": []string{"terraform"}, "tags": jobTags(),
+			"key_name": "built-in", "status": "idle", "current_job": nil, "previous_job": nil,
+		})
+	}
+	return http.StatusOK, out
+}
+
+func paginatedMembers(c *call) (int, any) {
+	pg, e := readPage(c)
+	if e != nil {
+		return http.StatusBadRequest, e
+	}
+	c.s.state.mu.RLock()
+	defer c.s.state.mu.RUnlock()
+	all := c.s.memberViews()
+	b := pg.cut(len(all))
+	return http.StatusOK, object{"members": all[b.from:b.to], "count": len(all)}
+}

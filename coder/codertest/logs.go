@@ -1,0 +1,171 @@
+package codertest
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The stages of a build. What Terraform says in each is not what matters, but
+// that there are lines, in order, with levels.
+var buildStages = []struct{ source, level, stage, output string }{
+	{"provisioner_daemon", "info", "Setting up", ""},
+	{"provisioner", "warn", "Initializing Terraform Directory", "terraform environment variable: TF_CLI_CONFIG_FILE=/opt/coder/terraform.rc"},
+	{"provisioner", "info", "Initializing Terraform Directory", "Terraform 1.11.4"},
+	{"provisioner", "info", "Initializing Terraform Directory", "Initializing the backend..."},
+	{"provisioner", "info", "Initializing Terraform Directory", "Terraform has been successfully initialized!"},
+	{"provisioner", "info", "Planning Infrastructure", "Terraform will perform the following actions"},
+	{"provisioner", "info", "Applying Infrastructure", "Apply complete!"},
+	{"provisioner", "warn", "Graphing Infrastructure", "terraform environment variable: TF_CLI_CONFIG_FILE=/opt/coder/terraform.rc"},
+	{"provisioner_daemon", "info", "Cleaning Up", ""},
+}
+
+// startLogs writes what is said until the end of a build, and endLogs the rest.
+func (st *state) startLogs(b *build) { st.addLogs(b, 0, len(buildStages)-2) }
+func (st *state) endLogs(b *build)   { st.addLogs(b, len(buildStages)-2, len(buildStages)) }
+
+func (st *state) addLogs(b *build, from, to int) {
+	t := now().Truncate(time.Millisecond)
+	for _, l := range buildStages[from:to] {
+		st.logID++
+		b.logs = append(b.logs, logJSON{st.logID, t, l.source, l.level, l.stage, l.output})
+	}
+}
+
+// readAfter reads after, the ID of the last line that is known.
+func readAfter(c *call) (int64, *apiError) {
+	v := c.r.URL.Query().Get("after")
+	if v == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil {
+		e := invalid(`Query param "after" must be an integer.`, "after", "Must be an integer")
+		return 0, &e
+	}
+	return n, nil
+}
+
+func buildLogs(c *call) (int, any) {
+	after, e := readAfter(c)
+	var b *build
+	status, body := withBuild(func(_ *call, found *build) (int, any) {
+		b = found
+		return http.StatusOK, nil
+	})(c)
+	switch {
+	case b == nil:
+		return status, body
+	case e != nil:
+		return http.StatusBadRequest, e
+	}
+	if !c.r.URL.Query().Has("follow") {
+		lines, _, _ := c.logsAfter(b, after)
+		if c.r.URL.Query().Get("format") == "text" {
+			var text strings.Builder
+			for _, l := range lines {
+				fmt.Fprintf(&text, "%s [%s] [%s|%s] %s\n", l.CreatedAt.Format(time.RFC3339), l.LogLevel, l.LogSource, l.Stage, l.Output)
+			}
+			return http.StatusOK, page{"text/plain; charset=utf-8", text.String()}
+		}
+		return http.StatusOK, lines
+	}
+	st := c.stream()
+	if st == nil {
+		return handled, nil
+	}
+	for {
+		lines, done, changed := c.logsAfter(b, after)
+		for _, l := range lines {
+			st.sendFragmented(l)
+			after = l.ID
+		}
+		if done {
+			st.close(1000, "done")
+			return handled, nil
+		}
+		select {
+		case <-changed:
+		case <-st.ctx.Done():
+			return handled, nil
+		}
+	}
+}
+
+// logsAfter returns what is new, whether there will be more, and a channel that
+// is closed then.
+func (c *call) logsAfter(b *build, after int64) ([]logJSON, bool, <-chan struct{}) {
+	changed := b.changed.wait()
+	c.s.state.mu.RLock()
+	defer c.s.state.mu.RUnlock()
+	out := []logJSON{}
+	for _, l := range b.logs {
+		if l.ID > after {
+			out = append(out, l)
+		}
+	}
+	return out, b.done(), changed
+}
+
+func agentLogs(c *call) (int, any) {
+	after, e := readAfter(c)
+	if e != nil {
+		return http.StatusBadRequest, e
+	}
+	var lines []agentLogJSON
+	var w *workspace
+	status, body := withAgent(func(_ *call, a *agent) (int, any) {
+		w = a.build.workspace
+		lines = a.logLines(after)
+		return http.StatusOK, nil
+	})(c)
+	if w == nil {
+		return status, body
+	}
+	query := c.r.URL.Query()
+	if !query.Has("follow") {
+		if query.Get("format") == "text" {
+			var text strings.Builder
+			for _, l := range lines {
+				fmt.Fprintf(&text, "%s [%s] [agent.main|Startup Script] %s\n", l.CreatedAt.Format(time.RFC3339), l.Level, l.Output)
+			}
+			return http.StatusOK, page{"text/plain; charset=utf-8", text.String()}
+		}
+		return http.StatusOK, lines
+	}
+	st := c.stream()
+	if st == nil {
+		return handled, nil
+	}
+	st.sendFragmented(lines)
+	for {
+		changed := w.changed.wait()
+		c.s.state.mu.RLock()
+		gone := w.latest().agent == nil || c.r.PathValue("agent") != w.latest().agent.id.String()
+		c.s.state.mu.RUnlock()
+		if gone {
+			st.close(1000, "")
+			return handled, nil
+		}
+		select {
+		case <-changed:
+		case <-st.ctx.Done():
+			return handled, nil
+		}
+	}
+}
+
+func (a *agent) logLines(after int64) []agentLogJSON {
+	out := []agentLogJSON{}
+	if a.ready == nil {
+		return out
+	}
+	for i, line := range strings.Split(strings.TrimSpace(startupLog), "\n") {
+		if id := int64(i + 1); id > after {
+			out = append(out, agentLogJSON{id, *a.ready, line, "info", a.sourceID})
+		}
+	}
+	return out
+}
