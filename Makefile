@@ -1,0 +1,29 @@
+# Every target is one command, the same as in CI.
+GO ?= go
+FUZZTIME ?= 10s
+
+.PHONY: help test scaletest bench lint race fuzz serve
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+test: ## the tests
+	$(GO) test ./...
+
+scaletest: ## the main job, embedded or against CODER_URL
+	$(GO) test -tags scaletest -v .
+
+bench: ## benchmark lines for benchstat
+	$(GO) test -tags scaletest -run '^$$' -bench . -benchtime=1x -count=6 .
+
+lint: ## format, vet and staticcheck, with and without the tag
+	.ci/lint
+
+race: ## the tests under the race detector
+	$(GO) test -race ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	.ci/fuzz $(FUZZTIME)
+
+serve: ## the embedded deployment as a process of its own
+	$(GO) run ./cmd/scaletest serve
