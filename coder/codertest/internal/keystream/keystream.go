@@ -22,6 +22,10 @@ type Message struct {
 // ErrIncomplete says that the object goes on beyond the end of the bytes.
 var ErrIncomplete = errors.New("incomplete object")
 
+// errNoObject is said of other JSON as well: whether the number 1 is whole
+// would depend on how it is cut.
+var errNoObject = errors.New("not an object")
+
 var usual = []byte(`{"data":"`)
 
 // Next reads the first object of b. It returns how many bytes it was. It may
@@ -34,6 +38,9 @@ func Next(b []byte) (m Message, n int, err error) {
 	}
 	if start == len(b) {
 		return m, 0, ErrIncomplete
+	}
+	if b[start] != '{' {
+		return m, 0, errNoObject
 	}
 	if rest := b[start:]; bytes.HasPrefix(rest, usual) {
 		raw, escaped, used, status := text(rest[len(usual):])
