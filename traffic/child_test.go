@@ -1,12 +1,9 @@
 package traffic_test
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -35,32 +32,17 @@ func runChild() {
 	}
 }
 
-// startChild runs a child until the test ends. Lines that it prints are read
-// from the result.
-func startChild(tb testing.TB, name string, env ...string) *bufio.Reader {
+// startChild runs a child until the test ends.
+func startChild(tb testing.TB, name string) {
 	tb.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), append(env, childEnv+"="+name)...)
+	cmd.Env = append(os.Environ(), childEnv+"="+name)
 	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	require.NoError(tb, err)
-	in, err := cmd.StdinPipe()
-	require.NoError(tb, err)
 	require.NoError(tb, cmd.Start())
 	tb.Cleanup(func() {
-		_ = in.Close()
 		_ = cmd.Process.Kill()
-		_, _ = io.Copy(io.Discard, out)
 		_ = cmd.Wait()
 	})
-	return bufio.NewReader(out)
-}
-
-func readLine(tb testing.TB, r *bufio.Reader) string {
-	tb.Helper()
-	line, err := r.ReadString('\n')
-	require.NoError(tb, err, "the child ended early")
-	return strings.TrimSpace(line)
 }
 
 // cpuTime is what this process has used.

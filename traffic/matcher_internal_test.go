@@ -17,11 +17,9 @@ type session struct {
 	m       matcher
 	p       *Payload
 	sh      pumpShard
-	sent    int64  // chunks
-	output  []byte // all that the far end has written
+	sent    int64 // chunks
 	corrupt map[int64]bool
 	missing map[int64]bool
-	foreign int64
 }
 
 func newSession(t *testing.T, seed uint64, bytesPerTick int, binary bool) *session {
