@@ -1,0 +1,182 @@
+package scaletest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/coderscale/scaletest/coder"
+	"github.com/coderscale/scaletest/coder/codertest"
+)
+
+// Target is a deployment that is tested: a live one or the embedded one. The
+// rest of a program can't tell them apart.
+type Target struct {
+	cfg       Config
+	client    *coder.Client
+	preflight coder.Preflight
+	embedded  *codertest.Server
+}
+
+// Embedded configures the deployment that stands in when CODER_URL is unset.
+type Embedded struct {
+	// Workspaces is how many there are, all running. 0 means 200.
+	Workspaces int
+
+	// Server is the rest of its configuration.
+	Server codertest.Config
+}
+
+// Connect reads the environment and connects to the deployment that CODER_URL
+// names, or starts an embedded one with 200 running workspaces. It fails the
+// test with one clear sentence for each variable that is wrong, if the
+// deployment can't be reached, if it is not Coder, or if it refuses the token;
+// nothing has been created then.
+func Connect(tb TB) *Target {
+	tb.Helper()
+	return Embedded{}.Connect(tb)
+}
+
+// Connect is [Connect] with another embedded deployment.
+func (e Embedded) Connect(tb TB) *Target {
+	tb.Helper()
+	t, err := e.connect(tb.Context(), os.Environ())
+	if err != nil {
+		tb.Fatalf("%v", err)
+		return nil
+	}
+	remember(tb, t)
+	tb.Cleanup(func() {
+		forget(tb)
+		t.close()
+	})
+	return t
+}
+
+func (e Embedded) connect(ctx context.Context, environ []string) (*Target, error) {
+	cfg, err := ConfigFromEnv(environ)
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{cfg: cfg}
+	address, token := cfg.URL, cfg.token
+	if !cfg.Live() {
+		server := e.Server
+		if server.Workspaces = e.Workspaces; server.Workspaces == 0 {
+			server.Workspaces = 200
+		}
+		if t.embedded, err = codertest.New(server); err != nil {
+			return nil, fmt.Errorf("start the embedded deployment: %w", err)
+		}
+		address, token = t.embedded.URL(), t.embedded.OwnerToken()
+	}
+	t.client, err = coder.New(coder.Config{URL: address, Token: token})
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		t.preflight, err = t.client.Preflight(ctx, coder.PreflightOptions{})
+	}
+	if err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Target) close() {
+	if t.client != nil {
+		t.client.CloseIdleConnections()
+	}
+	if t.embedded != nil {
+		t.embedded.Close()
+	}
+}
+
+// Client is the control-plane client, with the token of the environment.
+func (t *Target) Client() *coder.Client { return t.client }
+
+// Config is what the environment says.
+func (t *Target) Config() Config { return t.cfg }
+
+// Embedded is the embedded deployment, or nil for a live one. Tests use it to
+// set faults.
+func (t *Target) Embedded() *codertest.Server { return t.embedded }
+
+// Version is the deployment's version, such as "v2.37.0".
+func (t *Target) Version() string { return t.preflight.BuildInfo.Version }
+
+// Describe names the deployment in a few words, without secrets.
+func (t *Target) Describe() string {
+	if t.embedded != nil {
+		return "the embedded deployment (" + t.Version() + ")"
+	}
+	return t.cfg.URL + " (" + t.Version() + ")"
+}
+
+// loopback reports whether the deployment is on this machine.
+func (t *Target) loopback() bool {
+	if t.embedded != nil {
+		return true
+	}
+	u, err := url.Parse(t.cfg.URL)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// info describes the target for the result.
+func (t *Target) info() map[string]string {
+	info := map[string]string{
+		"embedded":      fmt.Sprint(t.embedded != nil),
+		"version":       t.Version(),
+		"deployment_id": t.preflight.BuildInfo.DeploymentID.String(),
+		"user":          t.preflight.User.Username,
+	}
+	if t.embedded == nil {
+		info["url"] = t.cfg.URL
+	}
+	return info
+}
+
+// targets remembers which target a test has connected to, so that Run can say
+// in the result what was tested.
+var targets struct {
+	sync.Mutex
+	byTest map[TB]*Target
+	latest *Target
+}
+
+func remember(tb TB, t *Target) {
+	targets.Lock()
+	defer targets.Unlock()
+	if targets.byTest == nil {
+		targets.byTest = map[TB]*Target{}
+	}
+	targets.byTest[tb] = t
+	targets.latest = t
+}
+
+func forget(tb TB) {
+	targets.Lock()
+	defer targets.Unlock()
+	if targets.latest == targets.byTest[tb] {
+		targets.latest = nil
+	}
+	delete(targets.byTest, tb)
+}
+
+// targetOf is the target of a test, or of the test around a sub-test.
+func targetOf(tb TB) *Target {
+	targets.Lock()
+	defer targets.Unlock()
+	if t := targets.byTest[tb]; t != nil {
+		return t
+	}
+	return targets.latest
+}

@@ -1,0 +1,224 @@
+package scaletest
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coderscale/scaletest/harness"
+)
+
+// reserve is what a run needs beyond its load before the test's deadline: to
+// get ready, to end gracefully, to clean up and to write results.
+const reserve = 45 * time.Second
+
+// safeUsers is how many users may load a host that is not this machine without
+// CODER_SCALETEST_YES.
+const safeUsers = 1000
+
+// Run runs scenarios side by side against the target that the test connected
+// to, prints a heartbeat line each second and a summary, writes result.json
+// into the test's artefact folder, and fails the test unless the verdict is
+// pass. It returns the result in any case but a plan that is refused.
+//
+// Thresholds in CODER_SCALETEST_THRESHOLDS replace those of the scenario they
+// name. A plan that can't end before the test's deadline is refused at once.
+func Run(tb TB, scenarios ...harness.Scenario) *harness.Result {
+	tb.Helper()
+	return RunPlan(tb, harness.Plan{Name: tb.Name(), Scenarios: scenarios})
+}
+
+// RunPlan is [Run] with a plan of one's own. What the environment says wins
+// over the plan's timeouts, seed and failures.
+func RunPlan(tb TB, plan harness.Plan) *harness.Result {
+	tb.Helper()
+	out := output(tb)
+	res := runPlan(tb, plan, &console{out: out, heartbeat: true})
+	if res != nil && res.Verdict != harness.Pass {
+		tb.Errorf("%s", failureLine(res))
+	}
+	return res
+}
+
+// failureLine is the first line of a test that failed.
+func failureLine(res *harness.Result) string {
+	if len(res.Reasons) == 0 {
+		return string(res.Verdict)
+	}
+	return fmt.Sprintf("%s: %s", res.Verdict, res.Reasons[0])
+}
+
+func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
+	tb.Helper()
+	target := targetOf(tb)
+	if target == nil {
+		tb.Fatalf("there is no target: call scaletest.Connect first, or use package harness for other systems")
+		return nil
+	}
+	cfg := target.cfg
+	plan, err := target.prepare(tb, plan)
+	if err != nil {
+		tb.Fatalf("%v", err)
+		return nil
+	}
+	c.plan(plan, target)
+	if cfg.DryRun {
+		tb.Skipf("CODER_SCALETEST_DRY_RUN is set: nothing was run")
+		return nil
+	}
+	plan.OnSnapshot = chain(plan.OnSnapshot, c.snapshot)
+	plan.OnPhase = chain(plan.OnPhase, c.phase)
+
+	dir, err := artifacts(tb, cfg)
+	if err != nil {
+		tb.Fatalf("%v", err)
+		return nil
+	}
+	// The run outlives the context of a test that is being cancelled: that is a
+	// stop like any other.
+	run, err := harness.Start(tb.Context(), plan)
+	if err != nil {
+		tb.Fatalf("%v", err)
+		return nil
+	}
+	release := listen(run, c)
+	res := run.Wait()
+	release()
+
+	path := filepath.Join(dir, "result.json")
+	err = res.WriteFile(path)
+	for _, o := range cfg.Outputs {
+		if o.Format == "result" && o.Path != "" {
+			err = errors.Join(err, res.WriteFile(o.Path))
+		}
+	}
+	c.summary(res, path)
+	if err != nil {
+		tb.Errorf("%v", err)
+	}
+	return res
+}
+
+// prepare fills in what the environment says, and refuses what can't be done.
+func (t *Target) prepare(tb TB, plan harness.Plan) (harness.Plan, error) {
+	cfg := t.cfg
+	plan.Target, plan.Configuration = t.info(), cfg.set
+	plan.Seed = max(plan.Seed, cfg.Seed)
+	if cfg.Seed != 0 {
+		plan.Seed = cfg.Seed
+	}
+	plan.MaxFailures = max(plan.MaxFailures, cfg.MaxFailures)
+	if cfg.JobTimeout > 0 {
+		plan.JobTimeout = cfg.JobTimeout
+	}
+	if plan.CleanupTimeout == 0 {
+		plan.CleanupTimeout = cfg.CleanupTimeout
+	}
+	if plan.CleanupJobTimeout == 0 {
+		plan.CleanupJobTimeout = cfg.CleanupJobTimeout
+	}
+	plan.Scenarios = slices.Clone(plan.Scenarios)
+	if err := replaceThresholds(plan.Scenarios, cfg.Thresholds); err != nil {
+		return plan, err
+	}
+	if err := plan.Validate(); err != nil {
+		return plan, err
+	}
+	if plan.Timeout == 0 {
+		plan.Timeout = max(cfg.Timeout, plan.Length()+reserve)
+	}
+	if err := fits(tb, &plan); err != nil {
+		return plan, err
+	}
+	return plan, t.safe(plan)
+}
+
+// fits holds the plan against the test's deadline.
+func fits(tb TB, plan *harness.Plan) error {
+	deadline, ok := deadlineOf(tb)
+	if !ok {
+		return nil
+	}
+	left := time.Until(deadline)
+	need := plan.Length() + reserve
+	if need > left {
+		return fmt.Errorf("the plan takes %v and as much as %v to get ready and clean up, but go test ends this test in %v: run it with -timeout 0, or shorter",
+			plan.Length(), reserve, left.Round(time.Second))
+	}
+	// Half of the reserve is for what comes after the load.
+	plan.Timeout = min(plan.Timeout, left-reserve/2)
+	plan.CleanupTimeout = min(plan.CleanupTimeout, max(left-plan.Length()-reserve/3, time.Second))
+	return nil
+}
+
+// safe refuses a crowd that its host's operator may not expect.
+func (t *Target) safe(plan harness.Plan) error {
+	if t.loopback() {
+		return nil
+	}
+	users := 0
+	for _, s := range plan.Scenarios {
+		users += s.Schedule.Users()
+	}
+	u, err := url.Parse(t.cfg.URL)
+	if err != nil || users <= safeUsers || t.cfg.Yes == u.Hostname() {
+		return err
+	}
+	return fmt.Errorf("%d users on %s are more than the %d that need no confirmation: set CODER_SCALETEST_YES=%s if its operators know", users, u.Hostname(), safeUsers, u.Hostname())
+}
+
+// replaceThresholds puts the environment's thresholds in place of the code's.
+func replaceThresholds(scenarios []harness.Scenario, thresholds map[string][]harness.Threshold) error {
+	for name, list := range thresholds {
+		found := false
+		for i := range scenarios {
+			if name == "" || scenarios[i].Name == name {
+				scenarios[i].Thresholds = list
+				found = true
+			}
+		}
+		if !found {
+			var names []string
+			for _, s := range scenarios {
+				names = append(names, s.Name)
+			}
+			return fmt.Errorf("CODER_SCALETEST_THRESHOLDS names scenario %q, but this test has %s", name, strings.Join(names, ", "))
+		}
+	}
+	return nil
+}
+
+// artifacts is the folder that results go to.
+func artifacts(tb TB, cfg Config) (string, error) {
+	if cfg.Artifacts != "" {
+		dir := filepath.Join(cfg.Artifacts, strings.ReplaceAll(tb.Name(), "/", "_"))
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return "", fmt.Errorf("CODER_SCALETEST_ARTIFACTS is %q: %w", cfg.Artifacts, err)
+		}
+		return dir, nil
+	}
+	if a, ok := tb.(interface{ ArtifactDir() string }); ok && flagSet("test.artifacts") {
+		return a.ArtifactDir(), nil
+	}
+	dir, err := os.MkdirTemp("", "scaletest-")
+	if err != nil {
+		return "", fmt.Errorf("make a folder for results: %w", err)
+	}
+	return dir, nil
+}
+
+// chain calls both.
+func chain[T any](first, second func(T)) func(T) {
+	if first == nil {
+		return second
+	}
+	return func(v T) {
+		first(v)
+		second(v)
+	}
+}
