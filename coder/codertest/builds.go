@@ -302,4 +302,3 @@ func (s *Server) timings(b *build) any {
 	}
 	return out
 }
-

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 )
 
@@ -62,3 +63,5 @@ func TestTenThousandWorkspacesAreListedInPages(t *testing.T) {
 	require.Len(t, seen, 10_000)
 	t.Logf("listed in %v", time.Since(began))
 }
+
+func mustID(s string) uuid.UUID { return uuid.MustParse(s) }

@@ -1,0 +1,222 @@
+package codertest
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// buildTime is short, but long enough to see a build run.
+const buildTime = 150 * time.Millisecond
+
+// chapter is where a recording belongs: by number but for those that were
+// recorded at another time.
+func chapter(id string) string {
+	switch id {
+	case "211", "284", "285", "286":
+		return "423z" + id // after the last start of the workspace
+	case "406":
+		return "403z" // it was open when the workspace was stopped
+	case "451":
+		return "448z" // it was open when the build was canceled
+	case "410b":
+		return "4103" // the agent was killed while it was open
+	}
+	return id
+}
+
+// unlimited are the ranges that were recorded without rate limits.
+func unlimited(id string) bool {
+	n := id[:3]
+	switch {
+	case n >= "211" && n <= "213", n == "274", n == "276", n >= "443" && n <= "459", n >= "510":
+		return true
+	case len(id) > 3:
+		return n == "410" || n == "412" || n == "413"
+	}
+	return false
+}
+
+// prepare brings about what happened between two recordings.
+func (rp *replayer) prepare(id string) {
+	rp.s.unlimit.Store(unlimited(id))
+	st := rp.s.state
+	switch id {
+	case "017":
+		rp.settleKeys()
+	case "040":
+		rp.addTemplate()
+	case "066":
+		rp.locked(func() {
+			for _, name := range []string{"extra0", "extra1", "extra2", "extra3"} {
+				st.addUser(user{username: name, email: name + "@coder.test", password: "x"})
+			}
+		})
+	case "108":
+		rp.locked(func() { rp.s.jobs.held = true })
+	case "117":
+		rp.locked(func() { rp.s.jobs.held = false; rp.s.dispatch() })
+	case "118", "140", "407", "412", "414", "423", "420", "430", "431", "433", "436", "437", "441", "454":
+		rp.settle()
+	case "142":
+		rp.locked(func() {
+			logs := st.workspaces[mustID(rp.ids["95f1d45e-a79e-47c3-ab83-ea47ca7a5d30"])].latest().logs
+			n := int64(len(logs))
+			rp.ids["after=381"] = "after=" + itoa(int(logs[n-3].ID))
+			rp.ids["after=384"] = "after=" + itoa(int(logs[n-1].ID))
+		})
+	case "502":
+		for range 513 {
+			rp.ask("GET", "/api/v2/users/me/roles", "FAKE9c20de-FAKEb192abe2f63b808bcd", "")
+		}
+	case "505":
+		for range 61 {
+			rp.ask("POST", "/api/v2/users/login", "", `{"email":"admin@example.com","password":"x"}`)
+		}
+	}
+	rp.prepareBuilds(id)
+}
+
+// prepareBuilds is prepare for builds and agents.
+func (rp *replayer) prepareBuilds(id string) {
+	st := rp.s.state
+	switch id {
+	case "407":
+		delete(rp.ids, "after=381")
+		delete(rp.ids, "after=384")
+	case "415":
+		rp.locked(func() { rp.s.cfg.BuildTime = Fixed(time.Hour) })
+		rp.waitFor("1113f089-36fb-4a78-b7d7-be9ebe6aacd8", "running")
+		rp.locked(func() { rp.s.cfg.BuildTime = Fixed(buildTime) })
+	case "285":
+		rp.settle()
+		rp.learnAgent("ecd88d0d-9cbe-45c2-a567-c9adca1d88f1", "admin/ws1")
+	case "211":
+		rp.settle()
+		rp.learnAgent("ecd88d0d-9cbe-45c2-a567-c9adca1d88f1", "admin/ws1")
+	case "286":
+		rp.addWorkspace("alice", "alice-pty")
+		rp.learnAgent("66e34943-21a3-4071-a6a1-39d35f6f0ce0", "alice/alice-pty")
+	case "445":
+		rp.settle()
+		rp.locked(func() { rp.s.jobs.held = true })
+	case "446":
+		rp.locked(func() {
+			w := st.newWorkspace(st.findUser("admin"), rp.template(), "qd")
+			b := st.newBuild(w, w.owner, "start", "initiator")
+			st.addWorkspace(w)
+			rp.s.enqueue(b)
+			rp.ids["62c6e022-b00f-4828-bdbc-4c590ecbcd76"] = b.id.String()
+		})
+	case "452":
+		rp.locked(func() { rp.s.jobs.held = false; rp.s.dispatch() })
+	case "513":
+		rp.ids["FAKEdf6a7b-FAKE936bf6d94ff52f9bfa"] = rp.ours("FAKEdf6a7b-FAKE936bf6d94ff52f9bfa")
+	case "515":
+		token := rp.ids["FAKE777ba1-FAKE12025a34f6df82b6c2"]
+		rp.ids["ED2TDX6tX9"] = token[:10]
+	case "533":
+		rp.ids["Wy9PyGOwJs"] = rp.ids["FAKE5de1ea-FAKE4a7cfcfedaf094e3ec"][:10]
+	case "4103", "410b":
+		rp.addWorkspace("admin", "ws-dead")
+		rp.learnAgent("3f62b96e-0403-4727-9955-e507da09d75e", "admin/ws-dead")
+		rp.locked(func() { rp.ids["6533dea3-d9e3-46cc-907e-3d50ab3aab6c"] = st.byFullName["admin/ws-dead"].id.String() })
+	case "410a":
+		require.NoError(rp.t, rp.s.KillAgent("admin/ws-dead"))
+	}
+}
+
+func (rp *replayer) locked(f func()) {
+	rp.s.state.mu.Lock()
+	defer rp.s.state.mu.Unlock()
+	f()
+}
+
+func (rp *replayer) template() *template {
+	for _, t := range rp.s.state.templates {
+		return t
+	}
+	return nil
+}
+
+// addTemplate imports the template of the recordings, in two versions.
+func (rp *replayer) addTemplate() {
+	rp.locked(func() {
+		st := rp.s.state
+		parameters := []parameterJSON{
+			{Name: "greeting", DisplayName: "Greeting", Description: "A **greeting** to show.", DescriptionPlaintext: "A greeting to show.",
+				Type: "string", FormType: "input", Mutable: true, DefaultValue: "hello", Options: []optionJSON{},
+				ValidationError: "must be 1-16 lowercase letters", ValidationRegex: "^[a-z]{1,16}$"},
+			{Name: "size", Type: "string", FormType: "radio", DefaultValue: "small", Options: []optionJSON{{Name: "Small", Value: "small"}, {Name: "Large", Value: "large"}}},
+			{Name: "delay", Type: "number", FormType: "input", Mutable: true, DefaultValue: "0", Options: []optionJSON{}},
+		}
+		admin := st.findUser("admin")
+		t := st.addTemplate(admin, "realtf", parameters)
+		t.apps = []app{{"wsdi", "WebSocket Discard", "authenticated", 19136}, {"wsec", "WebSocket Echo", "authenticated", 19134}, {"wsra", "WebSocket Random", "authenticated", 19135}}
+		rp.ids["88f62351-7d3a-4c29-8511-5313213e5594"] = t.active.id.String()
+		v := st.addVersion(t, admin, "second", parameters)
+		rp.ids["0efdd473-211a-4ca6-8d6f-a02c400f028c"] = v.id.String()
+	})
+}
+
+// addWorkspace adds a running workspace.
+func (rp *replayer) addWorkspace(owner, name string) {
+	rp.locked(func() {
+		st := rp.s.state
+		u := st.findUser(owner)
+		w := st.newWorkspace(u, rp.template(), name)
+		b := st.newBuild(w, u, "start", "initiator")
+		t := b.created
+		b.started, b.completed, b.status, b.worker = &t, &t, "succeeded", st.newID()
+		st.attachAgent(b)
+		b.agent.connect(t)
+		st.addWorkspace(w)
+	})
+}
+
+func (rp *replayer) learnAgent(recorded, workspace string) {
+	rp.locked(func() { rp.ids[recorded] = rp.s.state.byFullName[workspace].latest().agent.id.String() })
+}
+
+// settleKeys makes a key that is known by its ID only.
+func (rp *replayer) settleKeys() {
+	token := rp.ids["FAKEe5daa1-FAKE92e764eff00bc72b2a"]
+	require.NotEmpty(rp.t, token)
+	rp.ids["FAKE02a52d-FAKE91a68029360b53d26e"] = token[:11] + strings.Repeat("x", 22)
+}
+
+// settle waits until no build is active.
+func (rp *replayer) settle() {
+	require.Eventually(rp.t, func() bool {
+		rp.s.state.mu.RLock()
+		defer rp.s.state.mu.RUnlock()
+		for _, b := range rp.s.state.builds {
+			if !b.done() {
+				return false
+			}
+		}
+		return true
+	}, 10*time.Second, time.Millisecond)
+}
+
+func (rp *replayer) waitFor(build, status string) {
+	require.Eventually(rp.t, func() bool {
+		rp.s.state.mu.RLock()
+		defer rp.s.state.mu.RUnlock()
+		b := rp.s.state.builds[mustID(rp.ids[build])]
+		return b != nil && b.status == status
+	}, 10*time.Second, time.Millisecond)
+}
+
+func (rp *replayer) ask(method, path, token, body string) {
+	req, err := http.NewRequest(method, rp.s.URL()+path, strings.NewReader(body))
+	require.NoError(rp.t, err)
+	if token != "" {
+		req.Header.Set("Coder-Session-Token", rp.ours(token))
+	}
+	resp, err := rp.client.Do(req)
+	require.NoError(rp.t, err)
+	require.NoError(rp.t, resp.Body.Close())
+}
