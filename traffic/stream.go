@@ -48,6 +48,7 @@ type Stream struct {
 	send     Cursor // the next tick to be sent
 	pending  int64  // ticks due and neither sent nor dropped
 	chunks   int64  // chunks sent
+	writer   func() // writeAll, made once, so that starting it allocates nothing
 	matching matcher
 	idle     chan struct{} // closed when nothing is pending or outstanding
 }
@@ -59,6 +60,7 @@ func newStream(p *Pump, index int, start time.Duration) *Stream {
 		first: int64(index) * 7919 * int64(p.payload.perTick) % int64(p.payload.Len()),
 		send:  Before,
 	}
+	s.writer = s.writeAll
 	s.matching.payload = p.payload
 	s.matching.base = p.payload.chunkStart(s.first)
 	s.due, s.dueLive = p.cfg.Load.Shape.Next(Before)
@@ -199,7 +201,7 @@ func (s *Stream) Fire(now time.Duration, lag *histogram.Histogram) time.Duration
 		s.trySend(now, &c)
 	} else if s.conn != nil && s.pending > 0 && !s.busy {
 		s.busy = true
-		go s.writeAll()
+		go s.writer()
 	}
 	next := Never
 	if s.dueLive {
