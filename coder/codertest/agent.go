@@ -16,7 +16,8 @@ type agent struct {
 	firstConnected   *time.Time
 	lastConnected    *time.Time
 	ready            *time.Time
-	dead             time.Time // killed or frozen since
+	dead             time.Time  // killed or frozen since
+	lost             *time.Time // it was found to be gone before
 	killed, frozen   bool
 	off              bool // its workspace was stopped
 	logs             []agentLogJSON

@@ -105,7 +105,9 @@ func createWorkspace(c *call) (int, any) {
 	b.parameters = values
 	st.addWorkspace(w)
 	c.s.enqueue(b)
-	return http.StatusCreated, c.s.workspaceView(w, c.user)
+	v := c.s.workspaceView(w, c.user)
+	v.LatestBuild = c.s.newBuildView(b)
+	return http.StatusCreated, v
 }
 
 // resolve makes the values of a build: what is given, what the last build had,
@@ -192,7 +194,7 @@ func createBuild(c *call) (int, any) {
 		b.version, b.parameters, b.orphan = v, values, in.Orphan
 		c.s.enqueue(b)
 		w.changed.fire()
-		return http.StatusCreated, c.s.buildView(b)
+		return http.StatusCreated, c.s.newBuildView(b)
 	})(c)
 }
 
@@ -270,7 +272,7 @@ var cancelBuild = withBuild(func(c *call, b *build) (int, any) {
 		b.status = "canceling"
 		if b.stop() {
 			c.s.after(c.s.cancelTime(), func() {
-				b.err = "terraform apply: signal: interrupt"
+				b.err = "terraform apply: exit status 1"
 				c.s.finish(b, "failed")
 			})
 		}

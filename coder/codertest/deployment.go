@@ -44,6 +44,12 @@ func (s *Server) deploymentRoutes() {
 		}
 		return http.StatusForbidden, apiError{Message: "Forbidden.", Detail: "You don't have permission to view this content. If you believe this is a mistake, please contact your administrator or try signing in with different credentials."}
 	})
+	fixed("/external-auth", object{"providers": []object{{"id": "github", "type": "github", "device": true, "display_name": "GitHub",
+		"display_icon": "/icon/github.svg", "allow_refresh": true, "allow_validate": true, "supports_revocation": true,
+		"code_challenge_methods_supported": []string{"S256"}}}, "links": []int{}})
+	s.private("GET /api/v2/users/{user}/gitsshkey", withUser(func(_ *call, u *user) (int, any) {
+		return http.StatusOK, object{"user_id": u.id, "created_at": u.created, "updated_at": u.created, "public_key": "ssh-ed25519 codertest\n"}
+	}))
 	s.private("GET /api/v2/deployment/stats", deploymentStats)
 	s.private("GET /api/v2/insights/daus", func(*call) (int, any) { return http.StatusOK, daus() })
 	s.private("GET /api/v2/templates/{template}/daus", withTemplate(func(*call, *template) (int, any) {
@@ -145,10 +151,21 @@ func provisionerDaemons(c *call) (int, any) {
 			"id": id, "organization_id": c.s.state.organization.id, "key_id": "00000000-0000-0000-0000-000000000001",
 			"created_at": c.s.state.organization.created, "last_seen_at": t, "name": "codertest-" + itoa(i),
 			"version": c.s.cfg.Version, "api_version": "1.18", "provisioners": []string{"terraform"}, "tags": jobTags(),
-			"key_name": "built-in", "status": "idle", "current_job": nil, "previous_job": nil,
+			"key_name": "built-in", "status": "idle", "current_job": nil, "previous_job": c.s.lastJob(),
 		})
 	}
 	return http.StatusOK, out
+}
+
+// lastJob is what the provisioners did last, or nil.
+func (s *Server) lastJob() any {
+	s.state.mu.RLock()
+	defer s.state.mu.RUnlock()
+	b := s.jobs.last
+	if b == nil {
+		return nil
+	}
+	return object{"id": b.jobID, "status": b.status, "template_name": b.workspace.template.name, "template_icon": "", "template_display_name": ""}
 }
 
 func paginatedMembers(c *call) (int, any) {

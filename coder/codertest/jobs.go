@@ -1,8 +1,6 @@
 package codertest
 
 import (
-	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -16,7 +14,8 @@ type jobs struct {
 	running int
 	timers  map[*time.Timer]struct{}
 	closed  bool
-	held    bool // tests hold the queue
+	held    bool   // tests hold the queue
+	last    *build // that has ended
 }
 
 // position is the place of a pending build in the queue, and its length.
@@ -114,6 +113,8 @@ func (s *Server) finish(b *build, status string) {
 	t := now()
 	b.completed, b.updated, b.status = &t, t, status
 	s.jobs.running--
+	s.jobs.last = b
+	b.workspace.template.took(b.transition, t.Sub(*b.started))
 	s.state.endLogs(b)
 	if status == "succeeded" {
 		s.settle(b, t)
@@ -149,7 +150,10 @@ func (s *Server) settle(b *build, t time.Time) {
 			}
 		})
 	case "stop":
-		b.resourceID = s.state.newID()
+		if next := w.nextStart(); next != nil && w.ttlMillis != nil {
+			d := next.Add(time.Duration(*w.ttlMillis) * time.Millisecond)
+			b.deadline = &d
+		}
 	case "delete":
 		s.state.removeWorkspace(w)
 	}
@@ -165,39 +169,4 @@ func (s *Server) endAgent(a *agent) {
 func (s *Server) changed(b *build) {
 	b.changed.fire()
 	b.workspace.changed.fire()
-}
-
-// KillAgent ends the agent of a workspace, given as "owner/name", as if its
-// process were killed: it counts as disconnected, and its terminals lose their
-// connections without a close frame. It is an error if there is no such
-// agent.
-func (s *Server) KillAgent(workspace string) error {
-	a, err := s.findAgent(workspace)
-	if err != nil {
-		return err
-	}
-	s.state.mu.Lock()
-	defer s.state.mu.Unlock()
-	if a.dead.IsZero() {
-		a.dead = now()
-	}
-	a.killed = true
-	a.terminals.kill()
-	a.build.workspace.changed.fire()
-	return nil
-}
-
-var errNoAgent = errors.New("has no agent")
-
-func (s *Server) findAgent(workspace string) (*agent, error) {
-	s.state.mu.RLock()
-	defer s.state.mu.RUnlock()
-	w := s.state.byFullName[workspace]
-	if w == nil {
-		return nil, fmt.Errorf("workspace %q does not exist", workspace)
-	}
-	if a := w.latest().agent; a != nil {
-		return a, nil
-	}
-	return nil, fmt.Errorf("workspace %q %w", workspace, errNoAgent)
 }

@@ -17,6 +17,7 @@ type template struct {
 	versions         []*version
 	active           *version
 	apps             []app
+	times            map[string][]time.Duration // of the last builds
 }
 
 type version struct {

@@ -3,8 +3,6 @@ package codertest
 import (
 	"errors"
 	"io"
-	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -143,7 +141,9 @@ func (c *ptyConn) Control(opcode byte, b []byte) error {
 	case wsframe.Ping:
 		c.write(wsframe.AppendControl(nil, wsframe.Pong, b), 0)
 	case wsframe.Pong:
-		c.awaiting.Store(false)
+		if !c.session.frozen.Load() { // the probe goes through to the agent
+			c.awaiting.Store(false)
+		}
 	case wsframe.Close:
 		c.close(1000, "")
 		return errClosed
@@ -243,7 +243,7 @@ func (h *ptyHub) probe() {
 	every := h.server.cfg.PingInterval
 	tick := time.NewTicker(max(every/15, time.Millisecond))
 	defer tick.Stop()
-	ping := wsframe.AppendControl(nil, wsframe.Ping, nil)
+	ping := wsframe.AppendControl(nil, wsframe.Ping, []byte{'1'})
 	for {
 		select {
 		case <-h.server.ctx.Done():
@@ -287,6 +287,3 @@ func (c *ptyConn) probe(ping []byte) {
 		_ = c.conn.Close() // the reader finds out
 	}
 }
-
-var _ net.Conn = (*trackedConn)(nil)
-var _ http.Handler = (*Server)(nil)

@@ -2,6 +2,7 @@ package codertest
 
 import (
 	"net/http"
+	"runtime"
 	"strings"
 	"time"
 
@@ -9,16 +10,14 @@ import (
 )
 
 // buildTime is short, but long enough to see a build run.
-const buildTime = 150 * time.Millisecond
+const buildTime = 300 * time.Millisecond
 
 // chapter is where a recording belongs: by number but for those that were
 // recorded at another time.
 func chapter(id string) string {
 	switch id {
-	case "211", "284", "285", "286":
+	case "211", "284", "285", "286", "410d", "410e", "410g":
 		return "423z" + id // after the last start of the workspace
-	case "406":
-		return "403z" // it was open when the workspace was stopped
 	case "451":
 		return "448z" // it was open when the build was canceled
 	case "410b":
@@ -55,10 +54,19 @@ func (rp *replayer) prepare(id string) {
 			}
 		})
 	case "108":
-		rp.locked(func() { rp.s.jobs.held = true })
-	case "117":
-		rp.locked(func() { rp.s.jobs.held = false; rp.s.dispatch() })
-	case "118", "140", "407", "412", "414", "423", "420", "430", "431", "433", "436", "437", "441", "454":
+		rp.locked(func() { rp.s.cfg.AgentTime = Fixed(time.Hour) })
+	case "115":
+		rp.waitFor("95e54970-336f-4218-beff-823af24fd3fc", "running")
+	case "120":
+		rp.locked(func() {
+			rp.s.cfg.AgentTime = Latency{}
+			for _, a := range st.agents {
+				a.connect(now())
+			}
+		})
+	case "203":
+		rp.restoreShell()
+	case "118", "140", "407", "412", "413", "414", "423", "420", "430", "431", "433", "436", "437", "441", "454":
 		rp.settle()
 	case "142":
 		rp.locked(func() {
@@ -83,7 +91,7 @@ func (rp *replayer) prepare(id string) {
 func (rp *replayer) prepareBuilds(id string) {
 	st := rp.s.state
 	switch id {
-	case "407":
+	case "200":
 		delete(rp.ids, "after=381")
 		delete(rp.ids, "after=384")
 	case "415":
@@ -93,12 +101,45 @@ func (rp *replayer) prepareBuilds(id string) {
 	case "285":
 		rp.settle()
 		rp.learnAgent("ecd88d0d-9cbe-45c2-a567-c9adca1d88f1", "admin/ws1")
+		rp.reconnected("admin/ws1")
 	case "211":
 		rp.settle()
 		rp.learnAgent("ecd88d0d-9cbe-45c2-a567-c9adca1d88f1", "admin/ws1")
 	case "286":
 		rp.addWorkspace("alice", "alice-pty")
 		rp.learnAgent("66e34943-21a3-4071-a6a1-39d35f6f0ce0", "alice/alice-pty")
+	case "406":
+		rp.addWorkspace("admin", "ws-stop")
+		rp.ids["was"] = rp.ids[stoppedAgent]
+		rp.learnAgent(stoppedAgent, "admin/ws-stop")
+		rp.whenOpen(func() {
+			w := st.byFullName["admin/ws-stop"]
+			rp.s.enqueue(st.newBuild(w, w.owner, "stop", "initiator"))
+		})
+	case "407":
+		rp.ids[stoppedAgent] = rp.ids["was"]
+		delete(rp.ids, "was")
+		rp.locked(func() { st.removeWorkspace(st.byFullName["admin/ws-stop"]) })
+	case "410d":
+		require.NoError(rp.t, rp.s.FreezeAgent("admin/ws1"))
+	case "410e":
+		rp.locked(func() { st.byFullName["admin/ws1"].latest().agent.dead = now().Add(-time.Hour) })
+	case "410g":
+		require.NoError(rp.t, rp.s.ThawAgent("admin/ws1"))
+	case "510":
+		rp.locked(func() {
+			for i := range 5 {
+				name := "scaletest-" + itoa(i)
+				u := st.addUser(user{username: name, email: name + "@coder.test", password: "x"})
+				rp.addRunning(u, name)
+			}
+			for _, name := range []string{"alice/alice-pty", "admin/qd", "admin/qc", "admin/ws-dead"} {
+				if w := st.byFullName[name]; w != nil {
+					st.removeWorkspace(w)
+				}
+			}
+		})
+		rp.reconnected("alice/alice-ws")
 	case "445":
 		rp.settle()
 		rp.locked(func() { rp.s.jobs.held = true })
@@ -154,6 +195,7 @@ func (rp *replayer) addTemplate() {
 		}
 		admin := st.findUser("admin")
 		t := st.addTemplate(admin, "realtf", parameters)
+		t.active.message = "first"
 		t.apps = []app{{"wsdi", "WebSocket Discard", "authenticated", 19136}, {"wsec", "WebSocket Echo", "authenticated", 19134}, {"wsra", "WebSocket Random", "authenticated", 19135}}
 		rp.ids["88f62351-7d3a-4c29-8511-5313213e5594"] = t.active.id.String()
 		v := st.addVersion(t, admin, "second", parameters)
@@ -165,15 +207,55 @@ func (rp *replayer) addTemplate() {
 func (rp *replayer) addWorkspace(owner, name string) {
 	rp.locked(func() {
 		st := rp.s.state
-		u := st.findUser(owner)
-		w := st.newWorkspace(u, rp.template(), name)
-		b := st.newBuild(w, u, "start", "initiator")
-		t := b.created
-		b.started, b.completed, b.status, b.worker = &t, &t, "succeeded", st.newID()
-		st.attachAgent(b)
-		b.agent.connect(t)
-		st.addWorkspace(w)
+		rp.addRunning(st.findUser(owner), name)
 	})
+}
+
+func (rp *replayer) addRunning(u *user, name string) {
+	st := rp.s.state
+	w := st.newWorkspace(u, rp.template(), name)
+	b := st.newBuild(w, u, "start", "initiator")
+	b.parameters, _ = w.template.active.resolve(nil, nil)
+	t := b.created
+	b.started, b.completed, b.status, b.worker = &t, &t, "succeeded", st.newID()
+	st.attachAgent(b)
+	b.agent.connect(t)
+	st.addWorkspace(w)
+}
+
+// stoppedAgent is the agent of the workspace that is stopped.
+const stoppedAgent = "83eb17bd-9446-429f-bf4c-2bd39f7e1eea"
+
+// whenOpen does something as soon as a terminal is open.
+func (rp *replayer) whenOpen(f func()) {
+	rp.s.wg.Go(func() {
+		for rp.s.stats.terminals.Load() == 0 && rp.s.ctx.Err() == nil {
+			runtime.Gosched()
+		}
+		rp.locked(f)
+	})
+}
+
+// reconnected is what a restart of the server left behind.
+func (rp *replayer) reconnected(workspace string) {
+	rp.locked(func() {
+		t := now()
+		rp.s.state.byFullName[workspace].latest().agent.lost = &t
+	})
+}
+
+// restoreShell brings the shell back to where recording 200 left it: 203 is the
+// whole of a connection of which 201 is the beginning.
+func (rp *replayer) restoreShell() {
+	a := rp.s.state.byFullName["admin/ws1"].latest().agent
+	for _, s := range a.terminals.all() {
+		s.end(1000, "")
+	}
+	for _, r := range loadRecordings(rp.t) {
+		if r.id == "200" {
+			require.Empty(rp.t, rp.play(r))
+		}
+	}
 }
 
 func (rp *replayer) learnAgent(recorded, workspace string) {

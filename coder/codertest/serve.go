@@ -34,6 +34,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Coder-Build-Version", s.cfg.Version)
 	h.Set("X-Content-Type-Options", "nosniff")
+	http.SetCookie(w, &http.Cookie{Name: "csrf_token", Value: "codertest", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	api := strings.HasPrefix(r.URL.Path, "/api/")
 	if !s.apply(w, r) {
 		return
@@ -54,7 +55,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		bypass = true
 	}
-	http.SetCookie(w, &http.Cookie{Name: "csrf_token", Value: "codertest", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	if api || strings.HasPrefix(r.URL.Path, "/@") {
 		who, _, _ := net.SplitHostPort(r.RemoteAddr)
 		if key != nil {
@@ -69,6 +69,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if r.ContentLength > maxBody {
+		// An answer would be lost if the connection were reset.
+		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 4*maxBody))
 		h.Set("Connection", "close")
 		write(w, http.StatusRequestEntityTooLarge, apiError{Message: "Request body too large.", Detail: "Maximum request body size is 4194304 bytes."})
 		return

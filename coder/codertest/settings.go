@@ -79,7 +79,9 @@ var setTTL = setting(func(_ *call, w *workspace, in struct {
 			return http.StatusBadRequest, invalid("Invalid workspace time until shutdown.", "ttl_ms", "time until shutdown must be less than 30 days")
 		}
 	}
-	w.ttlMillis = in.TTLMillis
+	if w.ttlMillis = in.TTLMillis; w.ttlMillis == nil {
+		w.latest().deadline = nil
+	}
 	w.changed.fire()
 	return http.StatusNoContent, nil
 })

@@ -2,6 +2,7 @@ package codertest
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,7 +30,7 @@ type session struct {
 	size    shell.Size
 	ring    ring
 	conns   []*ptyConn
-	frozen  bool
+	frozen  atomic.Bool
 	over    bool
 	idle    *time.Timer
 }
@@ -53,7 +54,8 @@ func (t *terminals) open(id uuid.UUID, command string, size shell.Size, frozen b
 	if s := t.byID[id]; s != nil {
 		return s, false
 	}
-	s = &session{id: id, home: t, program: shell.New(command, size), size: size, frozen: frozen}
+	s = &session{id: id, home: t, program: shell.New(command, size), size: size}
+	s.frozen.Store(frozen)
 	if t.byID == nil {
 		t.byID = map[uuid.UUID]*session{}
 	}
@@ -94,7 +96,7 @@ func (s *session) attach(c *ptyConn, fresh bool, size shell.Size) bool {
 		s.idle.Stop()
 		s.idle = nil
 	}
-	if s.frozen {
+	if s.frozen.Load() {
 		s.conns = append(s.conns, c)
 		return true
 	}
@@ -144,7 +146,7 @@ func (s *session) detach(c *ptyConn) {
 func (s *session) input(m keystream.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over || s.frozen {
+	if s.over || s.frozen.Load() {
 		return
 	}
 	p := outputs.Get().(*[]byte)
@@ -248,8 +250,6 @@ func (s *session) cut() {
 // freeze makes the programs deaf and mute.
 func (t *terminals) freeze(frozen bool) {
 	for _, s := range t.all() {
-		s.mu.Lock()
-		s.frozen = frozen
-		s.mu.Unlock()
+		s.frozen.Store(frozen)
 	}
 }

@@ -211,8 +211,8 @@ func listUsers(c *call) (int, any) {
 		if u != c.user && !c.user.owner() || !u.matches(q) {
 			continue
 		}
-		out.Count++
 		if past {
+			out.Count++
 			found = append(found, u)
 		}
 		past = past || u.id == pg.after

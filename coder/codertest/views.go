@@ -44,7 +44,7 @@ func (s *Server) templateView(t *template) templateJSON {
 		ID: t.id, CreatedAt: t.created, UpdatedAt: t.updated, OrganizationID: s.state.organization.id,
 		OrganizationName: "coder", OrganizationDisplayName: "Coder", Name: t.name, Provisioner: "terraform",
 		ActiveVersionID:    t.active.id,
-		BuildTimeStats:     map[string]buildTimeJSON{"delete": {}, "start": {}, "stop": {}},
+		BuildTimeStats:     t.buildTimes(),
 		ActivityBumpMillis: 3600000, AutostopRequirement: autostopJSON{[]string{}, 1},
 		AutostartRequirement: autostartJSON{weekdays}, CreatedByID: t.createdBy.id, CreatedByName: t.createdBy.username,
 		AllowUserAutostart: true, AllowUserAutostop: true, MaxPortShareLevel: "public", CORSBehavior: "simple",
@@ -79,9 +79,9 @@ func (s *Server) workspaceView(w *workspace, viewer *user) workspaceJSON {
 		LatestBuild: s.buildView(b), Outdated: b.version != w.template.active, Name: w.name,
 		AutostartSchedule: w.autostart, TTLMillis: w.ttlMillis, LastUsedAt: w.lastUsed, DormantAt: w.dormant,
 		Health:           healthJSON{Healthy: true, FailingAgents: []uuid.UUID{}},
-		AutomaticUpdates: w.automaticUpdates, Favorite: w.favorite && viewer == w.owner,
+		AutomaticUpdates: w.automaticUpdates, Favorite: w.favorite && viewer == w.owner, NextStartAt: w.nextStart(),
 	}
-	if a := b.agent; a != nil && b.running() && a.status(s.cfg.AgentTimeout) == "disconnected" {
+	if a := b.agent; a != nil && b.running() && a.status(s.cfg.AgentTimeout) != "connected" {
 		v.Health = healthJSON{FailingAgents: []uuid.UUID{a.id}}
 	}
 	return v
@@ -96,10 +96,18 @@ func (s *Server) buildView(b *build) buildJSON {
 		InitiatorID: b.initiator.id, InitiatorName: b.initiator.username, Job: s.jobView(b), Reason: b.reason,
 		Resources: s.resourceViews(b), Deadline: b.deadline, Status: b.workspaceStatus(),
 	}
-	if b.status == "pending" {
-		seen := now()
-		v.MatchedProvisioners = matchedJSON{s.cfg.Provisioners, s.cfg.Provisioners, &seen}
+	if b.status == "succeeded" {
+		v.HasAITask, v.HasExternalAgent = new(bool), new(bool)
 	}
+	return v
+}
+
+// newBuildView is what the one who asks for a build is told: who might do it,
+// and nothing of the queue yet.
+func (s *Server) newBuildView(b *build) buildJSON {
+	v, seen := s.buildView(b), now()
+	v.MatchedProvisioners = matchedJSON{s.cfg.Provisioners, s.cfg.Provisioners, &seen}
+	v.Job.QueuePosition, v.Job.QueueSize = 0, 0
 	return v
 }
 
@@ -177,7 +185,7 @@ func (s *Server) agentView(a *agent) agentJSON {
 	v.ExpandedDirectory, v.Version, v.APIVersion = dir, s.cfg.Version, "2.10"
 	script.ExitCode, script.Status = &zero, &ok
 	v.Scripts = []scriptJSON{script}
-	if status == "disconnected" {
+	if v.DisconnectedAt = a.lost; status == "disconnected" {
 		gone := a.gone(s.cfg.AgentTimeout)
 		v.DisconnectedAt = &gone
 		v.Health = agentHealthJSON{Reason: "agent has lost connection"}

@@ -10,7 +10,7 @@ import (
 // event is what watches send.
 type event struct {
 	Type string `json:"type"`
-	Data any    `json:"data,omitempty"`
+	Data any    `json:"data"`
 }
 
 // watched gives the next value and a channel that is closed when there is
@@ -41,7 +41,7 @@ func (c *call) watch(next watched, ping bool, every time.Duration) (int, any) {
 }
 
 // watchSSE is watch with server-sent events.
-func (c *call) watchSSE(next watched, every time.Duration) (int, any) {
+func (c *call) watchSSE(next watched, ping bool, every time.Duration) (int, any) {
 	h := c.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache")
@@ -57,7 +57,7 @@ func (c *call) watchSSE(next watched, every time.Duration) (int, any) {
 	defer pings.Stop()
 	tick, stop := ticker(every)
 	defer stop()
-	if !send("event: ping\n\n") {
+	if ping && !send("event: ping\n\n") {
 		return handled, nil
 	}
 	for {
@@ -159,13 +159,13 @@ func (s *Server) watchRoutes() {
 		return c.watch(next, true, 0)
 	}))
 	s.private("GET /api/v2/workspaces/{workspace}/watch", watchWorkspace(func(c *call, next watched) (int, any) {
-		return c.watchSSE(next, 0)
+		return c.watchSSE(next, true, 0)
 	}))
 	const refresh = 5 * time.Second
 	s.private("GET /api/v2/workspaceagents/{agent}/watch-metadata-ws", watchMetadata(func(c *call, next watched) (int, any) {
 		return c.watch(next, false, refresh)
 	}))
 	s.private("GET /api/v2/workspaceagents/{agent}/watch-metadata", watchMetadata(func(c *call, next watched) (int, any) {
-		return c.watchSSE(next, refresh)
+		return c.watchSSE(next, false, refresh)
 	}))
 }

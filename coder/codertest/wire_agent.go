@@ -114,6 +114,6 @@ type scriptJSON struct {
 	StartBlocksLogin bool      `json:"start_blocks_login"`
 	Timeout          int64     `json:"timeout"`
 	DisplayName      string    `json:"display_name"`
-	ExitCode         *int      `json:"exit_code"`
-	Status           *string   `json:"status"`
+	ExitCode         *int      `json:"exit_code,omitempty"`
+	Status           *string   `json:"status,omitempty"`
 }

@@ -77,8 +77,8 @@ type buildJSON struct {
 	DailyCost               int            `json:"daily_cost"`
 	MatchedProvisioners     matchedJSON    `json:"matched_provisioners"`
 	TemplateVersionPresetID *uuid.UUID     `json:"template_version_preset_id"`
-	HasAITask               bool           `json:"has_ai_task"`
-	HasExternalAgent        bool           `json:"has_external_agent"`
+	HasAITask               *bool          `json:"has_ai_task,omitempty"`
+	HasExternalAgent        *bool          `json:"has_external_agent,omitempty"`
 }
 
 type matchedJSON struct {

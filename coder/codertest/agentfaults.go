@@ -1,0 +1,74 @@
+package codertest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// KillAgent ends the agent of a workspace, given as "owner/name", as if its
+// process were killed: it counts as disconnected, and its terminals lose their
+// connections without a close frame. It is an error if there is no such
+// agent.
+func (s *Server) KillAgent(workspace string) error {
+	a, err := s.findAgent(workspace)
+	if err != nil {
+		return err
+	}
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	if a.dead.IsZero() {
+		a.dead = now()
+	}
+	a.killed = true
+	a.terminals.kill()
+	a.build.workspace.changed.fire()
+	return nil
+}
+
+var errNoAgent = errors.New("has no agent")
+
+func (s *Server) findAgent(workspace string) (*agent, error) {
+	s.state.mu.RLock()
+	defer s.state.mu.RUnlock()
+	w := s.state.byFullName[workspace]
+	if w == nil {
+		return nil, fmt.Errorf("workspace %q does not exist", workspace)
+	}
+	if a := w.latest().agent; a != nil {
+		return a, nil
+	}
+	return nil, fmt.Errorf("workspace %q %w", workspace, errNoAgent)
+}
+
+// FreezeAgent makes the agent of a workspace deaf and mute, as a machine under
+// memory pressure is. Its terminals stay open, but nothing comes back. The
+// deployment counts it as disconnected after Config.AgentTimeout.
+func (s *Server) FreezeAgent(workspace string) error { return s.freezeAgent(workspace, true) }
+
+// ThawAgent ends a freeze.
+func (s *Server) ThawAgent(workspace string) error { return s.freezeAgent(workspace, false) }
+
+func (s *Server) freezeAgent(workspace string, frozen bool) error {
+	a, err := s.findAgent(workspace)
+	if err != nil {
+		return err
+	}
+	s.state.mu.Lock()
+	t := now()
+	switch {
+	case frozen && !a.frozen:
+		a.dead = t
+	case !frozen && a.frozen:
+		if gone := a.gone(s.cfg.AgentTimeout); gone.Before(t) {
+			a.lost = &gone
+		}
+		a.dead = time.Time{}
+	}
+	a.frozen = frozen
+	home := a.terminals
+	a.build.workspace.changed.fire()
+	s.state.mu.Unlock()
+	home.freeze(frozen)
+	return nil
+}
