@@ -3,7 +3,6 @@ package scaletest
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,22 +11,26 @@ import (
 	"github.com/coderscale/scaletest/harness"
 )
 
-// Config is what the environment says. [Connect] reads it; the names are those
-// of the variables without their prefix. docs: see the table in the README.
+// Config is what the environment says. [Connect] reads it; see [Target.Config].
+// The token is in there, but nothing that prints a Config shows it.
 type Config struct {
-	URL   string // CODER_URL; empty is the embedded deployment
-	token string // CODER_SESSION_TOKEN
+	URL   string // CODER_URL, without a slash at the end; empty is the embedded deployment
+	token secret // CODER_SESSION_TOKEN
 
 	Template     string      // CODER_SCALETEST_TEMPLATE: only its workspaces are targets
 	Targets      TargetRange // CODER_SCALETEST_TARGET_WORKSPACES
 	AnyWorkspace bool        // CODER_SCALETEST_ANY_WORKSPACE: also other people's
 
 	Concurrency       *int          // CODER_SCALETEST_CONCURRENCY; nil if unset, 0 is no limit
-	Timeout           time.Duration // CODER_SCALETEST_TIMEOUT, default 30m
-	JobTimeout        time.Duration // CODER_SCALETEST_JOB_TIMEOUT; 0 if unset
-	CleanupTimeout    time.Duration // CODER_SCALETEST_CLEANUP_TIMEOUT, default 30m
-	CleanupJobTimeout time.Duration // CODER_SCALETEST_CLEANUP_JOB_TIMEOUT, default 5m
-	MaxFailures       int           // CODER_SCALETEST_MAX_FAILURES
+	MaxFailures       int           // CODER_SCALETEST_MAX_FAILURES: failed runs that are still a pass
+	JobTimeout        time.Duration // CODER_SCALETEST_JOB_TIMEOUT, of one run; default 0, no limit
+	CleanupTimeout    time.Duration // CODER_SCALETEST_CLEANUP_TIMEOUT, default 30m; 0 is no limit
+	CleanupJobTimeout time.Duration // CODER_SCALETEST_CLEANUP_JOB_TIMEOUT, default 5m; 0 is no limit
+
+	// Timeout bounds the whole run: CODER_SCALETEST_TIMEOUT where
+	// CODER_SCALETEST_DURATION is set too, else 30m, or as long as the plan needs
+	// if that is more. 0 is no limit.
+	Timeout time.Duration
 
 	// Duration is the steady phase of a traffic scenario:
 	// CODER_SCALETEST_DURATION, else CODER_SCALETEST_TIMEOUT if that is set, else
@@ -44,11 +47,12 @@ type Config struct {
 	Outputs    []Output                       // CODER_SCALETEST_OUTPUTS, default text
 	Artifacts  string                         // CODER_SCALETEST_ARTIFACTS
 	Seed       uint64                         // CODER_SCALETEST_SEED; 0 takes the run ID's
-	Required   bool                           // CODER_SCALETEST_REQUIRED: no embedded fallback
+	Required   bool                           // CODER_SCALETEST_REQUIRED: an embedded fallback or a skip is a failure
 	DryRun     bool                           // CODER_SCALETEST_DRY_RUN: print the plan, touch nothing
 	Yes        string                         // CODER_SCALETEST_YES: the host that may be loaded beyond the safe limits
 
-	set map[string]string // what was set, without secrets, for the result
+	set         map[string]string // what was set, without secrets, for the result
+	limitsPlans bool              // Timeout was asked for, and is not the duration
 }
 
 // TargetRange is a part of the workspaces: from Start, End excluded. The zero
@@ -66,78 +70,98 @@ func (r TargetRange) String() string {
 	return fmt.Sprintf("%d:%d", r.Start, r.End)
 }
 
-// Output is a place for results: a format and, unless it is the terminal, a
-// path.
+// Output is a place for results. "text" without a path is the terminal, and
+// "result" without one is result.json in the artefact folder, which is written
+// in any case. With several tests in a binary, a path holds what the last one
+// wrote.
 type Output struct{ Format, Path string }
 
-// Token reports whether there is a token. Its value stays inside.
-func (c Config) Token() bool { return c.token != "" }
-
-// Live reports whether the target is a deployment of somebody's.
+// Live reports whether the target is a deployment of somebody's, rather than
+// the embedded one.
 func (c Config) Live() bool { return c.URL != "" }
 
 // ConfigFromEnv reads the environment, given as os.Environ gives it. The error
-// names every bad variable, its value and what was expected.
+// names every bad variable, its value (never that of a secret) and what was
+// expected, a line for each.
 func ConfigFromEnv(environ []string) (Config, error) {
-	env := map[string]string{}
-	for _, kv := range environ {
-		name, value, ok := strings.Cut(kv, "=")
-		if ok && (strings.HasPrefix(name, prefix) || strings.HasPrefix(name, "CODER_")) || name == "JOB_COMPLETION_INDEX" {
-			env[name] = value
-		}
-	}
-	p := &envParser{env: env}
+	p := newEnvParser(environ)
 	p.refuseUnknown()
 	c := Config{
-		URL:   p.url("CODER_URL"),
-		token: strings.TrimSpace(env["CODER_SESSION_TOKEN"]),
+		URL:   p.url("CODER_URL", p.env["CODER_URL"]),
+		token: newSecret(p.token("CODER_SESSION_TOKEN", p.env["CODER_SESSION_TOKEN"])),
 
-		Template:          p.text("TEMPLATE", ""),
+		Template:          p.text("TEMPLATE"),
 		Targets:           p.targets("TARGET_WORKSPACES"),
 		AnyWorkspace:      p.boolean("ANY_WORKSPACE"),
 		Concurrency:       p.optionalInt("CONCURRENCY"),
-		Timeout:           p.duration("TIMEOUT", 30*time.Minute),
+		Timeout:           p.duration("TIMEOUT", defaultTimeout),
 		JobTimeout:        p.duration("JOB_TIMEOUT", 0),
 		CleanupTimeout:    p.duration("CLEANUP_TIMEOUT", 30*time.Minute),
 		CleanupJobTimeout: p.duration("CLEANUP_JOB_TIMEOUT", 5*time.Minute),
-		MaxFailures:       p.int("MAX_FAILURES", 0, 0),
-		BytesPerTick:      p.int("WORKSPACE_TRAFFIC_BYTES_PER_TICK", 1, 0),
+		MaxFailures:       p.int("MAX_FAILURES", 0),
+		Duration:          p.positiveDuration("DURATION"),
+		BytesPerTick:      p.int("WORKSPACE_TRAFFIC_BYTES_PER_TICK", 1),
 		TickInterval:      p.positiveDuration("WORKSPACE_TRAFFIC_TICK_INTERVAL"),
 		Thresholds:        p.thresholds("THRESHOLDS"),
 		Outputs:           p.outputs("OUTPUTS"),
-		Artifacts:         p.text("ARTIFACTS", ""),
+		Artifacts:         p.text("ARTIFACTS"),
 		Seed:              p.uint("SEED"),
 		Required:          p.boolean("REQUIRED"),
 		DryRun:            p.boolean("DRY_RUN"),
-		Yes:               p.text("YES", ""),
+		Yes:               p.text("YES"),
 	}
 	p.boolean("USE_HOST_LOGIN") // terminals act as the token's own user either way
-	p.cliLogin(&c)
-	switch {
-	case c.URL != "" && c.token == "":
-		p.fail("CODER_SESSION_TOKEN is not set, want a token for %s: make one with 'coder tokens create', or unset CODER_URL for the embedded deployment", c.URL)
-	case c.URL == "" && c.token != "":
-		p.fail("CODER_URL is not set, but CODER_SESSION_TOKEN is: want both, or neither for the embedded deployment")
-	case c.URL == "" && c.Required:
-		p.fail("CODER_URL is not set, and CODER_SCALETEST_REQUIRED forbids the embedded deployment")
+	if p.boolean("USE_CLI_LOGIN") {
+		p.cliLogin(&c)
 	}
-	c.Duration = p.positiveDuration("DURATION")
-	switch {
-	case c.Duration > 0:
-	case env[prefix+"TIMEOUT"] != "" && c.Timeout > 0:
-		c.Duration = c.Timeout
-	case c.Live():
-		c.Duration = time.Minute
-	default:
-		c.Duration = 10 * time.Second
+	p.login(c)
+	p.times(&c)
+	if c.DryRun && c.Required {
+		p.fail("CODER_SCALETEST_DRY_RUN is set, and CODER_SCALETEST_REQUIRED forbids that tests are skipped: want at most one of the two")
 	}
 	c.set = p.set()
 	return c, errors.Join(p.errs...)
 }
 
-// cliLogin takes URL and token from where Coder's command line keeps them.
+const defaultTimeout = 30 * time.Minute
+
+// login holds URL and token against each other. What is set but wrong has been
+// reported already.
+func (p *envParser) login(c Config) {
+	hasURL, hasToken := c.URL != "" || p.env["CODER_URL"] != "", c.token.set() || p.env["CODER_SESSION_TOKEN"] != ""
+	switch {
+	case hasURL && !hasToken:
+		p.fail("CODER_SESSION_TOKEN is not set, want a token for %s: make one with 'coder tokens create', or unset CODER_URL for the embedded deployment", redactURL(c.URL))
+	case hasToken && !hasURL:
+		p.fail("CODER_URL is not set, but CODER_SESSION_TOKEN is: want both, or neither for the embedded deployment")
+	case !hasURL && c.Required:
+		p.fail("CODER_URL is not set, but CODER_SCALETEST_REQUIRED forbids the embedded deployment: want the URL of a deployment and a token in CODER_SESSION_TOKEN")
+	}
+}
+
+// times decides what CODER_SCALETEST_TIMEOUT means: Coder's utility takes it as
+// how long traffic lasts, unless there is a better place to say that.
+func (p *envParser) times(c *Config) {
+	asked := p.text("TIMEOUT") != "" && c.Timeout > 0
+	switch {
+	case c.Duration > 0:
+		c.limitsPlans = asked
+		if asked && c.Duration > c.Timeout {
+			p.fail("CODER_SCALETEST_DURATION is %q, want no more than the whole run may take, which is %q by CODER_SCALETEST_TIMEOUT", p.text("DURATION"), p.text("TIMEOUT"))
+		}
+	case asked:
+		c.Duration, c.Timeout = c.Timeout, defaultTimeout
+	case c.Live():
+		c.Duration = time.Minute
+	default:
+		c.Duration = 10 * time.Second
+	}
+}
+
+// cliLogin takes URL and token from where Coder's command line keeps them,
+// unless one of them is set.
 func (p *envParser) cliLogin(c *Config) {
-	if !p.boolean("USE_CLI_LOGIN") || c.URL != "" || c.token != "" {
+	if p.env["CODER_URL"] != "" || p.env["CODER_SESSION_TOKEN"] != "" {
 		return
 	}
 	dir := p.env["CODER_CONFIG_DIR"]
@@ -149,33 +173,23 @@ func (p *envParser) cliLogin(c *Config) {
 		}
 		dir = filepath.Join(base, "coderv2")
 	}
-	for _, f := range []struct {
-		name string
-		into *string
-	}{{"url", &c.URL}, {"session", &c.token}} {
-		text, err := os.ReadFile(filepath.Join(dir, f.name))
-		if err != nil {
-			p.fail("CODER_SCALETEST_USE_CLI_LOGIN is set, but %s can't be read: log in with 'coder login', or set CODER_CONFIG_DIR", filepath.Join(dir, f.name))
-			return
+	read := func(name string) (path, text string) {
+		path = filepath.Join(dir, name)
+		b, err := os.ReadFile(path)
+		text = strings.TrimSpace(string(b))
+		if err != nil || text == "" {
+			p.fail("CODER_SCALETEST_USE_CLI_LOGIN is set, but there is no login in %s: log in with 'coder login', or set CODER_CONFIG_DIR", path)
+			return path, ""
 		}
-		*f.into = strings.TrimSpace(string(text))
+		return path, text
 	}
-}
-
-// parseURL checks a deployment's URL.
-func parseURL(text string) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil:
-		return errors.New("not a URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("it must begin with http:// or https://")
-	case u.Host == "":
-		return errors.New("it has no host")
-	case u.User != nil:
-		return errors.New("it must not hold a user name or password")
-	case u.RawQuery != "" || u.Fragment != "":
-		return errors.New("it must not have a query or a fragment")
+	urlPath, address := read("url")
+	if address == "" {
+		return
 	}
-	return nil
+	sessionPath, token := read("session")
+	c.URL = p.url(urlPath, address)
+	c.token = newSecret(p.token(sessionPath, token))
+	// So that what was read is not reported as missing, whether right or wrong.
+	p.env["CODER_URL"], p.env["CODER_SESSION_TOKEN"] = "read", "read"
 }

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,7 +53,7 @@ func (e Embedded) Connect(tb TB) *Target {
 	}
 	remember(tb, t)
 	tb.Cleanup(func() {
-		forget(tb)
+		forget(t)
 		t.close()
 	})
 	return t
@@ -63,7 +65,7 @@ func (e Embedded) connect(ctx context.Context, environ []string) (*Target, error
 		return nil, err
 	}
 	t := &Target{cfg: cfg}
-	address, token := cfg.URL, cfg.token
+	address, token := cfg.URL, cfg.token.reveal()
 	if !cfg.Live() {
 		server := e.Server
 		if server.Workspaces = e.Workspaces; server.Workspaces == 0 {
@@ -148,35 +150,37 @@ func (t *Target) info() map[string]string {
 // in the result what was tested.
 var targets struct {
 	sync.Mutex
-	byTest map[TB]*Target
-	latest *Target
+	list []connected
+}
+
+// connected is a target and the name of the test that it belongs to.
+type connected struct {
+	test   string
+	target *Target
 }
 
 func remember(tb TB, t *Target) {
 	targets.Lock()
 	defer targets.Unlock()
-	if targets.byTest == nil {
-		targets.byTest = map[TB]*Target{}
-	}
-	targets.byTest[tb] = t
-	targets.latest = t
+	targets.list = append(targets.list, connected{tb.Name(), t})
 }
 
-func forget(tb TB) {
+func forget(t *Target) {
 	targets.Lock()
 	defer targets.Unlock()
-	if targets.latest == targets.byTest[tb] {
-		targets.latest = nil
-	}
-	delete(targets.byTest, tb)
+	targets.list = slices.DeleteFunc(targets.list, func(c connected) bool { return c.target == t })
 }
 
-// targetOf is the target of a test, or of the test around a sub-test.
+// targetOf is the latest target of a test, or of the tests around a sub-test,
+// the innermost first. It is nil if none of them has connected.
 func targetOf(tb TB) *Target {
 	targets.Lock()
 	defer targets.Unlock()
-	if t := targets.byTest[tb]; t != nil {
-		return t
+	var found connected
+	for _, c := range targets.list {
+		if (c.test == tb.Name() || strings.HasPrefix(tb.Name(), c.test+"/")) && len(c.test) >= len(found.test) {
+			found = c
+		}
 	}
-	return targets.latest
+	return found.target
 }

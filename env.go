@@ -1,8 +1,9 @@
 package scaletest
 
 import (
+	"errors"
 	"fmt"
-	"slices"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -10,48 +11,20 @@ import (
 	"github.com/coderscale/scaletest/harness"
 )
 
-const prefix = "CODER_SCALETEST_"
-
-// known are the variables that are read, without their prefix.
-var known = []string{
-	"TEMPLATE", "TARGET_WORKSPACES", "ANY_WORKSPACE", "CONCURRENCY", "TIMEOUT", "JOB_TIMEOUT",
-	"CLEANUP_TIMEOUT", "CLEANUP_JOB_TIMEOUT", "MAX_FAILURES", "USE_HOST_LOGIN", "USE_CLI_LOGIN",
-	"WORKSPACE_TRAFFIC_BYTES_PER_TICK", "WORKSPACE_TRAFFIC_TICK_INTERVAL",
-	"DURATION", "THRESHOLDS", "OUTPUTS", "ARTIFACTS", "SEED", "REQUIRED", "DRY_RUN", "YES",
-}
-
-// later are variables whose feature does not exist yet. Ignoring them would
-// make a test do something else than it was asked.
-var later = map[string]string{
-	"COUNT": "creating workspaces", "RETRY": "creating workspaces", "NO_CLEANUP": "creating workspaces",
-	"NO_WAIT_FOR_AGENTS": "creating workspaces", "RUN_COMMAND": "creating workspaces",
-	"RUN_TIMEOUT": "creating workspaces", "RUN_EXPECT_TIMEOUT": "creating workspaces",
-	"RUN_EXPECT_OUTPUT": "creating workspaces", "RUN_LOG_OUTPUT": "creating workspaces",
-	"CONNECT_URL": "tunnels", "CONNECT_MODE": "tunnels", "CONNECT_HOLD": "tunnels",
-	"CONNECT_INTERVAL": "tunnels", "CONNECT_TIMEOUT": "tunnels",
-	"CLEANUP_CONCURRENCY": "cleaning up created things", "CLEANUP_TEMPLATE": "cleaning up created things",
-	"DASHBOARD_TARGET_USERS": "dashboard users", "DASHBOARD_INTERVAL": "dashboard users",
-	"DASHBOARD_JITTER": "dashboard users", "DASHBOARD_RAND_SEED": "dashboard users",
-	"DASHBOARD_HEADLESS":    "dashboard users",
-	"WORKSPACE_TRAFFIC_SSH": "SSH traffic", "WORKSPACE_TRAFFIC_APP": "app traffic",
-	"WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS": "SSH traffic",
-	"WORKSPACE_PROXY_URL":                          "workspace proxies",
-	"PROMETHEUS_ADDRESS":                           "Prometheus metrics", "PROMETHEUS_WAIT": "Prometheus metrics",
-	"TRACE": "tracing", "TRACE_PROPAGATE": "tracing",
-	"SCENARIO": "scenario files",
-	"SHARD":    "sharding", "SHARDS": "sharding", "START_AT": "sharding",
-}
-
-// never are variables of Coder's utility that will not be read.
-var never = map[string]string{
-	"TRACE_CODER":             "set the standard OTEL_* variables for your own collector instead",
-	"TRACE_HONEYCOMB_API_KEY": "set the standard OTEL_EXPORTER_OTLP_* variables instead",
-}
-
 // envParser reads variables and collects all that is wrong with them.
 type envParser struct {
 	env  map[string]string
 	errs []error
+}
+
+func newEnvParser(environ []string) *envParser {
+	p := &envParser{env: map[string]string{}}
+	for _, kv := range environ {
+		if name, value, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "CODER_") {
+			p.env[name] = strings.TrimSpace(value)
+		}
+	}
+	return p
 }
 
 func (p *envParser) fail(format string, args ...any) {
@@ -63,67 +36,76 @@ func (p *envParser) bad(name, want string) {
 	p.fail("%s%s is %q, want %s", prefix, name, p.env[prefix+name], want)
 }
 
-func (p *envParser) refuseUnknown() {
-	names := make([]string, 0, len(p.env))
-	for name := range p.env {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		short, ours := strings.CutPrefix(name, prefix)
-		switch {
-		case name == "JOB_COMPLETION_INDEX" && p.env[prefix+"SHARDS"] == "":
-			// Any Kubernetes Job has it.
-		case !ours || slices.Contains(known, short):
-		case later[short] != "":
-			p.fail("%s is set, but %s can't be done yet: unset it", name, later[short])
-		case never[short] != "":
-			p.fail("%s is not supported: %s", name, never[short])
-		default:
-			p.fail("%s is not a known variable; the nearest is %s%s", name, prefix, nearest(short))
-		}
-	}
-}
-
-// set is what was set, for the result.
+// set is what was set, for the result. None of these are secrets: the token
+// and the URL are not among them.
 func (p *envParser) set() map[string]string {
 	out := map[string]string{}
-	for name, value := range p.env {
-		if short, ours := strings.CutPrefix(name, prefix); ours && slices.Contains(known, short) {
-			out[name] = value
+	for _, short := range known {
+		if value := p.env[prefix+short]; value != "" {
+			out[prefix+short] = value
 		}
 	}
 	return out
 }
 
-func (p *envParser) text(name, def string) string {
-	if v, ok := p.env[prefix+name]; ok && v != "" {
-		return v
+func (p *envParser) text(name string) string { return p.env[prefix+name] }
+
+// token refuses what can't be sent in a header, without showing it.
+func (p *envParser) token(name, value string) string {
+	for _, r := range value {
+		if r <= ' ' || r >= 0x7f {
+			p.fail("%s has characters that no token has, want what 'coder tokens create' prints", name)
+			return ""
+		}
 	}
-	return def
+	return value
 }
 
-func (p *envParser) url(name string) string {
-	v := strings.TrimRight(strings.TrimSpace(p.env[name]), "/")
+func (p *envParser) url(name, value string) string {
+	v := strings.TrimRight(value, "/")
 	if v == "" {
 		return ""
 	}
-	if err := parseURL(v); err != nil {
+	if err := checkURL(v); err != nil {
 		p.fail("%s is %q, want the access URL of a Coder deployment, such as https://coder.example.com: %w", name, redactURL(v), err)
 	}
 	return v
 }
 
-// redactURL leaves out what may be a password.
+// checkURL checks a deployment's URL. The error does not hold any of it.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return errors.New("it is not a URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("it must begin with http:// or https://")
+	case u.Hostname() == "":
+		return errors.New("it has no host")
+	case u.User != nil:
+		return errors.New("it must not hold a user name or password")
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("it must not have a query or a fragment")
+	}
+	return nil
+}
+
+// redactURL leaves out what may be a password or a token.
 func redactURL(v string) string {
+	if i := strings.IndexAny(v, "?#"); i >= 0 {
+		v = v[:i+1] + "…"
+	}
 	if i := strings.LastIndexByte(v, '@'); i >= 0 {
-		return "…" + v[i:]
+		v = "…" + v[i:]
 	}
 	return v
 }
 
 func (p *envParser) boolean(name string) bool {
-	v := p.text(name, "false")
+	v := p.text(name)
+	if v == "" {
+		return false
+	}
 	b, err := strconv.ParseBool(v)
 	if err != nil {
 		p.bad(name, "true or false")
@@ -131,10 +113,11 @@ func (p *envParser) boolean(name string) bool {
 	return b
 }
 
-func (p *envParser) int(name string, lowest, def int) int {
-	v := p.text(name, "")
+// int is 0 if unset.
+func (p *envParser) int(name string, lowest int) int {
+	v := p.text(name)
 	if v == "" {
-		return def
+		return 0
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < lowest {
@@ -144,15 +127,18 @@ func (p *envParser) int(name string, lowest, def int) int {
 }
 
 func (p *envParser) optionalInt(name string) *int {
-	if p.text(name, "") == "" {
+	if p.text(name) == "" {
 		return nil
 	}
-	n := p.int(name, 0, 0)
+	n := p.int(name, 0)
 	return &n
 }
 
 func (p *envParser) uint(name string) uint64 {
-	v := p.text(name, "0")
+	v := p.text(name)
+	if v == "" {
+		return 0
+	}
 	n, err := strconv.ParseUint(v, 10, 64)
 	if err != nil {
 		p.bad(name, "a whole number, at least 0")
@@ -160,33 +146,36 @@ func (p *envParser) uint(name string) uint64 {
 	return n
 }
 
+// duration is def if unset. 0 is no limit, as in Coder's utility.
 func (p *envParser) duration(name string, def time.Duration) time.Duration {
-	v := p.text(name, "")
+	v := p.text(name)
 	if v == "" {
 		return def
 	}
 	d, err := time.ParseDuration(v)
 	if err != nil || d < 0 {
-		p.bad(name, "a duration such as 90s or 10m; 0 is none")
+		p.bad(name, "a duration such as 90s or 10m, or 0 for no limit")
+		return def
 	}
 	return d
 }
 
 // positiveDuration is 0 if unset.
 func (p *envParser) positiveDuration(name string) time.Duration {
-	v := p.text(name, "")
+	v := p.text(name)
 	if v == "" {
 		return 0
 	}
 	d, err := time.ParseDuration(v)
 	if err != nil || d <= 0 {
-		p.bad(name, "a duration of more than 0, such as 100ms")
+		p.bad(name, "a duration of more than 0, such as 100ms or 90s")
+		return 0
 	}
 	return d
 }
 
 func (p *envParser) targets(name string) TargetRange {
-	v := p.text(name, "")
+	v := p.text(name)
 	if v == "" {
 		return TargetRange{}
 	}
@@ -201,9 +190,13 @@ func (p *envParser) targets(name string) TargetRange {
 }
 
 func (p *envParser) thresholds(name string) map[string][]harness.Threshold {
-	t, err := harness.ParseThresholds(p.text(name, ""))
+	v := p.text(name)
+	if v == "" {
+		return nil
+	}
+	t, err := harness.ParseThresholds(v)
 	if err != nil {
-		p.fail("%s%s: %w", prefix, name, err)
+		p.bad(name, "thresholds such as \"terminals/echo: p(99)<250ms; errors: rate<0.01\": "+oneLine(err))
 	}
 	return t
 }
@@ -215,15 +208,20 @@ var formats = map[string]bool{
 }
 
 func (p *envParser) outputs(name string) []Output {
+	v := p.text(name)
+	if v == "" {
+		v = "text"
+	}
 	var out []Output
-	for spec := range strings.SplitSeq(p.text(name, "text"), ",") {
+	for spec := range strings.SplitSeq(v, ",") {
 		format, path, _ := strings.Cut(strings.TrimSpace(spec), ":")
 		exists, planned := formats[format]
 		switch {
 		case !planned:
 			p.bad(name, "format or format:path, separated by commas, with the formats text and result")
+			return nil
 		case !exists:
-			p.fail("%s%s asks for %s, which can't be written yet: use text or result", prefix, name, format)
+			p.fail("%s%s is %q, but %s can't be written yet: want text or result", prefix, name, v, format)
 		default:
 			out = append(out, Output{format, path})
 		}
@@ -231,34 +229,5 @@ func (p *envParser) outputs(name string) []Output {
 	return out
 }
 
-// nearest is the known name that takes the fewest changes.
-func nearest(name string) string {
-	best, distance := "", 1<<30
-	for _, k := range known {
-		if d := editDistance(name, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	return best
-}
-
-// editDistance is Levenshtein's.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
+// oneLine joins the lines of several errors.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

@@ -1,11 +1,8 @@
 package scaletest
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -37,9 +34,18 @@ func Run(tb TB, scenarios ...harness.Scenario) *harness.Result {
 // over the plan's timeouts, seed and failures.
 func RunPlan(tb TB, plan harness.Plan) *harness.Result {
 	tb.Helper()
-	out := output(tb)
-	res := runPlan(tb, plan, &console{out: out, heartbeat: true})
-	if res != nil && res.Verdict != harness.Pass {
+	c := &console{out: output(tb)}
+	res, path := runPlan(tb, plan, c)
+	if res == nil {
+		return nil
+	}
+	// Also somebody who wants files only should see how it ended.
+	if slices.Contains(targetOf(tb).cfg.Outputs, Output{Format: "text"}) {
+		c.printf("%s\n", summary(res, path))
+	} else {
+		c.printf("%s\n", verdict(res, path))
+	}
+	if res.Verdict != harness.Pass {
 		tb.Errorf("%s", failureLine(res))
 	}
 	return res
@@ -53,74 +59,70 @@ func failureLine(res *harness.Result) string {
 	return fmt.Sprintf("%s: %s", res.Verdict, res.Reasons[0])
 }
 
-func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
+// runPlan returns the result and where it is, and nil if the plan is refused.
+func runPlan(tb TB, plan harness.Plan, c *console) (res *harness.Result, path string) {
 	tb.Helper()
 	target := targetOf(tb)
 	if target == nil {
 		tb.Fatalf("there is no target: call scaletest.Connect first, or use package harness for other systems")
-		return nil
+		return nil, ""
 	}
-	cfg := target.cfg
 	plan, err := target.prepare(tb, plan)
 	if err != nil {
 		tb.Fatalf("%v", err)
-		return nil
+		return nil, ""
+	}
+	if target.cfg.DryRun {
+		(&console{out: output(tb)}).plan(plan, target)
+		tb.Skipf("CODER_SCALETEST_DRY_RUN is set: nothing was run")
+		return nil, ""
 	}
 	c.plan(plan, target)
-	if cfg.DryRun {
-		tb.Skipf("CODER_SCALETEST_DRY_RUN is set: nothing was run")
-		return nil
-	}
 	plan.OnSnapshot = chain(plan.OnSnapshot, c.snapshot)
 	plan.OnPhase = chain(plan.OnPhase, c.phase)
 
-	dir, err := artifacts(tb, cfg)
+	dir, err := artifacts(tb, target.cfg, c.quiet)
 	if err != nil {
 		tb.Fatalf("%v", err)
-		return nil
+		return nil, ""
 	}
-	// The run outlives the context of a test that is being cancelled: that is a
-	// stop like any other.
 	run, err := harness.Start(tb.Context(), plan)
 	if err != nil {
 		tb.Fatalf("%v", err)
-		return nil
+		return nil, ""
 	}
 	release := listen(run, c)
-	res := run.Wait()
+	res = run.Wait()
 	release()
 
-	path := filepath.Join(dir, "result.json")
-	err = res.WriteFile(path)
-	for _, o := range cfg.Outputs {
-		if o.Format == "result" && o.Path != "" {
-			err = errors.Join(err, res.WriteFile(o.Path))
-		}
+	name := "result.json"
+	if c.quiet { // a benchmark has many runs
+		name = "result-" + run.ID() + ".json"
 	}
-	c.summary(res, path)
-	if err != nil {
+	if path, err = write(res, dir, name, target.cfg.Outputs); err != nil {
 		tb.Errorf("%v", err)
 	}
-	return res
+	return res, path
 }
 
 // prepare fills in what the environment says, and refuses what can't be done.
 func (t *Target) prepare(tb TB, plan harness.Plan) (harness.Plan, error) {
 	cfg := t.cfg
 	plan.Target, plan.Configuration = t.info(), cfg.set
-	plan.Seed = max(plan.Seed, cfg.Seed)
 	if cfg.Seed != 0 {
 		plan.Seed = cfg.Seed
 	}
-	plan.MaxFailures = max(plan.MaxFailures, cfg.MaxFailures)
-	if cfg.JobTimeout > 0 {
+	if cfg.given("MAX_FAILURES") {
+		plan.MaxFailures = cfg.MaxFailures
+	}
+	if cfg.given("JOB_TIMEOUT") {
 		plan.JobTimeout = cfg.JobTimeout
 	}
-	if plan.CleanupTimeout == 0 {
-		plan.CleanupTimeout = cfg.CleanupTimeout
+	if plan.CleanupTimeout == 0 || cfg.given("CLEANUP_TIMEOUT") {
+		plan.CleanupTimeout = or(cfg.CleanupTimeout, noLimit)
 	}
-	if plan.CleanupJobTimeout == 0 {
-		plan.CleanupJobTimeout = cfg.CleanupJobTimeout
+	if plan.CleanupJobTimeout == 0 || cfg.given("CLEANUP_JOB_TIMEOUT") {
+		plan.CleanupJobTimeout = or(cfg.CleanupJobTimeout, noLimit)
 	}
 	plan.Scenarios = slices.Clone(plan.Scenarios)
 	if err := replaceThresholds(plan.Scenarios, cfg.Thresholds); err != nil {
@@ -129,13 +131,36 @@ func (t *Target) prepare(tb TB, plan harness.Plan) (harness.Plan, error) {
 	if err := plan.Validate(); err != nil {
 		return plan, err
 	}
-	if plan.Timeout == 0 {
-		plan.Timeout = max(cfg.Timeout, plan.Length()+reserve)
+	if err := cfg.limit(&plan); err != nil {
+		return plan, err
 	}
 	if err := fits(tb, &plan); err != nil {
 		return plan, err
 	}
 	return plan, t.safe(plan)
+}
+
+// noLimit stands for none where the harness takes 0 for its default.
+const noLimit = 365 * 24 * time.Hour
+
+// given reports whether a variable is set, named without its prefix.
+func (c Config) given(name string) bool {
+	_, ok := c.set[prefix+name]
+	return ok
+}
+
+// limit sets the plan's timeout, and refuses a plan that is longer.
+func (c Config) limit(plan *harness.Plan) error {
+	length := plan.Length()
+	switch {
+	case c.limitsPlans && length > c.Timeout:
+		return fmt.Errorf("the plan takes %v, but CODER_SCALETEST_TIMEOUT is %v: want a longer timeout, or a shorter plan", length, c.Timeout)
+	case c.limitsPlans:
+		plan.Timeout = c.Timeout
+	case plan.Timeout == 0 && c.Timeout > 0:
+		plan.Timeout = max(c.Timeout, length+reserve)
+	}
+	return nil
 }
 
 // fits holds the plan against the test's deadline.
@@ -151,7 +176,7 @@ func fits(tb TB, plan *harness.Plan) error {
 			plan.Length(), reserve, left.Round(time.Second))
 	}
 	// Half of the reserve is for what comes after the load.
-	plan.Timeout = min(plan.Timeout, left-reserve/2)
+	plan.Timeout = min(or(plan.Timeout, noLimit), left-reserve/2)
 	plan.CleanupTimeout = min(plan.CleanupTimeout, max(left-plan.Length()-reserve/3, time.Second))
 	return nil
 }
@@ -193,25 +218,6 @@ func replaceThresholds(scenarios []harness.Scenario, thresholds map[string][]har
 	return nil
 }
 
-// artifacts is the folder that results go to.
-func artifacts(tb TB, cfg Config) (string, error) {
-	if cfg.Artifacts != "" {
-		dir := filepath.Join(cfg.Artifacts, strings.ReplaceAll(tb.Name(), "/", "_"))
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return "", fmt.Errorf("CODER_SCALETEST_ARTIFACTS is %q: %w", cfg.Artifacts, err)
-		}
-		return dir, nil
-	}
-	if a, ok := tb.(interface{ ArtifactDir() string }); ok && flagSet("test.artifacts") {
-		return a.ArtifactDir(), nil
-	}
-	dir, err := os.MkdirTemp("", "scaletest-")
-	if err != nil {
-		return "", fmt.Errorf("make a folder for results: %w", err)
-	}
-	return dir, nil
-}
-
 // chain calls both.
 func chain[T any](first, second func(T)) func(T) {
 	if first == nil {
@@ -221,4 +227,13 @@ func chain[T any](first, second func(T)) func(T) {
 		first(v)
 		second(v)
 	}
+}
+
+// or is v, unless that is zero.
+func or[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
 }

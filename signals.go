@@ -9,6 +9,10 @@ import (
 	"github.com/coderscale/scaletest/harness"
 )
 
+// parent is the process that started this one, usually go test. It is looked
+// up early, because an orphan has another one.
+var parent = os.Getppid()
+
 // listen turns interrupts into a graceful stop, then into an abort, then into
 // an exit. It also stops when the process above, usually go test, is gone: a
 // load that nobody watches should not go on. The returned function ends it.
@@ -17,7 +21,6 @@ func listen(run *harness.Run, c *console) (release func()) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	done := make(chan struct{})
 	gone := make(chan struct{})
-	parent := os.Getppid()
 	go func() {
 		defer close(gone)
 		watch := time.NewTicker(time.Second)

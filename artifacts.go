@@ -1,0 +1,67 @@
+package scaletest
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/coderscale/scaletest/harness"
+)
+
+// artifacts is the folder that a test's results go to. It is "" if nobody asked
+// for one and none should be made.
+func artifacts(tb TB, cfg Config, onlyAsked bool) (string, error) {
+	if cfg.Artifacts != "" {
+		dir := filepath.Join(cfg.Artifacts, strings.ReplaceAll(tb.Name(), "/", "_"))
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return "", fmt.Errorf("CODER_SCALETEST_ARTIFACTS is %q, want a folder that can be written: %w", cfg.Artifacts, err)
+		}
+		return dir, nil
+	}
+	if dir := testFolder(tb); dir != "" {
+		return dir, nil
+	}
+	if onlyAsked {
+		return "", nil
+	}
+	dir, err := os.MkdirTemp("", "scaletest-")
+	if err != nil {
+		return "", fmt.Errorf("make a folder for results: %w", err)
+	}
+	return dir, nil
+}
+
+// testFolder is the folder that go test -artifacts keeps for a test, or "".
+func testFolder(tb TB) string {
+	a, ok := tb.(interface{ ArtifactDir() string })
+	f := flag.Lookup("test.artifacts")
+	if !ok || f == nil || f.Value.String() != "true" {
+		return ""
+	}
+	return a.ArtifactDir()
+}
+
+// write puts a result wherever it is wanted, and returns where it is as a whole.
+// That is "" if dir is.
+func write(res *harness.Result, dir, name string, outputs []Output) (path string, err error) {
+	if dir != "" {
+		path = filepath.Join(dir, name)
+		err = res.WriteFile(path)
+	}
+	for _, o := range outputs {
+		switch {
+		case o.Path == "":
+		case o.Format == "result":
+			err = errors.Join(err, res.WriteFile(o.Path))
+		case o.Format == "text":
+			err = errors.Join(err, os.WriteFile(o.Path, []byte(summary(res, path)), 0o600))
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("write the results: %w", err)
+	}
+	return path, err
+}

@@ -1,0 +1,147 @@
+package scaletest
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const prefix = "CODER_SCALETEST_"
+
+// known are the variables that are read, without their prefix.
+var known = []string{
+	"TEMPLATE", "TARGET_WORKSPACES", "ANY_WORKSPACE", "CONCURRENCY", "TIMEOUT", "JOB_TIMEOUT",
+	"CLEANUP_TIMEOUT", "CLEANUP_JOB_TIMEOUT", "MAX_FAILURES", "USE_HOST_LOGIN", "USE_CLI_LOGIN",
+	"WORKSPACE_TRAFFIC_BYTES_PER_TICK", "WORKSPACE_TRAFFIC_TICK_INTERVAL",
+	"DURATION", "THRESHOLDS", "OUTPUTS", "ARTIFACTS", "SEED", "REQUIRED", "DRY_RUN", "YES",
+}
+
+// laterVariable is one whose feature does not exist yet.
+type laterVariable struct {
+	feature string // what can't be done
+	off     string // the value that asks for nothing
+}
+
+// later are the variables to come. Ignoring them would make a test do
+// something else than it was asked, so only the value that asks for nothing is
+// accepted: scripts that spell it out go on working.
+var later = map[string]laterVariable{
+	"COUNT":              {"creating workspaces", "1"},
+	"RETRY":              {"creating workspaces", "0"},
+	"NO_CLEANUP":         {"creating workspaces", "false"},
+	"NO_WAIT_FOR_AGENTS": {"creating workspaces", "false"},
+	"RUN_COMMAND":        {"creating workspaces", ""},
+	"RUN_TIMEOUT":        {"creating workspaces", "5s"},
+	"RUN_EXPECT_TIMEOUT": {"creating workspaces", "false"},
+	"RUN_EXPECT_OUTPUT":  {"creating workspaces", ""},
+	"RUN_LOG_OUTPUT":     {"creating workspaces", "false"},
+
+	"CONNECT_URL":      {"holding tunnels", ""},
+	"CONNECT_MODE":     {"holding tunnels", "derp"},
+	"CONNECT_HOLD":     {"holding tunnels", "30s"},
+	"CONNECT_INTERVAL": {"holding tunnels", "1s"},
+	"CONNECT_TIMEOUT":  {"holding tunnels", "5s"},
+
+	"CLEANUP_CONCURRENCY": {"cleaning up what was created", "1"},
+	"CLEANUP_TEMPLATE":    {"cleaning up what was created", ""},
+
+	"DASHBOARD_TARGET_USERS": {"simulating dashboard users", ""},
+	"DASHBOARD_INTERVAL":     {"simulating dashboard users", "10s"},
+	"DASHBOARD_JITTER":       {"simulating dashboard users", "5s"},
+	"DASHBOARD_RAND_SEED":    {"simulating dashboard users", "0"},
+	"DASHBOARD_HEADLESS":     {"simulating dashboard users", "true"},
+
+	"WORKSPACE_TRAFFIC_SSH":                        {"SSH traffic", "false"},
+	"WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS": {"SSH traffic", "false"},
+	"WORKSPACE_TRAFFIC_APP":                        {"app traffic", ""},
+	"WORKSPACE_PROXY_URL":                          {"going through workspace proxies", ""},
+
+	"PROMETHEUS_ADDRESS": {"serving Prometheus metrics", ""},
+	"PROMETHEUS_WAIT":    {"serving Prometheus metrics", "15s"},
+	"TRACE":              {"tracing", "false"},
+	"TRACE_PROPAGATE":    {"tracing", "false"},
+
+	"SCENARIO": {"reading scenario files", ""},
+	"SHARD":    {"sharding", ""},
+	"SHARDS":   {"sharding", "1"},
+	"START_AT": {"sharding", ""},
+}
+
+// never are variables of Coder's utility that will not be read.
+var never = map[string]string{
+	"TRACE_CODER":             "set the standard OTEL_* variables for your own collector instead",
+	"TRACE_HONEYCOMB_API_KEY": "set the standard OTEL_EXPORTER_OTLP_* variables instead",
+}
+
+// refuseUnknown refuses what nobody reads, by name and never by value: a
+// variable that is not known may hold a secret. An empty one counts as unset.
+func (p *envParser) refuseUnknown() {
+	for _, name := range sortedKeys(p.env) {
+		short, ours := strings.CutPrefix(name, prefix)
+		if !ours || p.env[name] == "" || slices.Contains(known, short) {
+			continue
+		}
+		if l, ok := later[short]; ok {
+			if !sameValue(p.env[name], l.off) {
+				p.fail("%s is set, but %s can't be done yet: unset it", name, l.feature)
+			}
+			continue
+		}
+		if instead, ok := never[short]; ok {
+			if !sameValue(p.env[name], "false") {
+				p.fail("%s is not supported: %s", name, instead)
+			}
+			continue
+		}
+		p.fail("%s is not a known variable: the nearest is %s%s", name, prefix, nearest(short))
+	}
+}
+
+// sameValue reports whether two texts mean the same number, truth or duration.
+func sameValue(a, b string) bool {
+	if a == b {
+		return true
+	}
+	if x, err := strconv.ParseBool(a); err == nil {
+		if y, err := strconv.ParseBool(b); err == nil {
+			return x == y
+		}
+	}
+	x, err1 := time.ParseDuration(a)
+	y, err2 := time.ParseDuration(b)
+	return err1 == nil && err2 == nil && x == y
+}
+
+// nearest is the name that takes the fewest changes.
+func nearest(name string) string {
+	names := slices.Concat(known, sortedKeys(later))
+	best, distance := "", 1<<30
+	for _, k := range names {
+		if d := editDistance(name, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	return best
+}
+
+// editDistance is Levenshtein's.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,213 @@
+package scaletest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coderscale/scaletest/harness"
+)
+
+// summary is what came of a run, for people.
+func summary(res *harness.Result, path string) string {
+	var b strings.Builder
+	for i := range res.Scenarios {
+		writeScenario(&b, &res.Scenarios[i])
+	}
+	b.WriteString(legend)
+	b.WriteString(verdict(res, path))
+	return b.String()
+}
+
+// legend explains the table to somebody who sees it for the first time.
+const legend = `
+  p99 is the time within which 99 of 100 were done. Response time counts from
+  when something was meant to start, which is what a person feels; service
+  time counts from when it did start. The generator's lag is how late this
+  machine was itself, and is part of the response time.
+`
+
+// meaning of the verdicts.
+var meaning = map[harness.Verdict]string{
+	harness.Pass:        "every threshold holds, and no more runs failed than may",
+	harness.Fail:        "the deployment did not do what was asked of it",
+	harness.Invalid:     "this machine could not keep up: the numbers say nothing about the deployment",
+	harness.Interrupted: "the run was stopped before its end",
+	harness.Error:       "the test itself could not be carried out",
+}
+
+// verdict is the end of every run, whatever else is printed.
+func verdict(res *harness.Result, path string) string {
+	var b strings.Builder
+	b.WriteByte('\n')
+	writeFact(&b, 12, "verdict", strings.ToUpper(string(res.Verdict))+": "+meaning[res.Verdict])
+	for _, reason := range res.Reasons {
+		writeFact(&b, 12, "", reason)
+	}
+	fmt.Fprintf(&b, "%-12s%s\n", "result", path) // whole, to be copied
+	return b.String()
+}
+
+func writeScenario(b *strings.Builder, s *harness.ScenarioResult) {
+	fmt.Fprintf(b, "\n%s: %s, load on for %.1fs\n\n", s.Name, s.Schedule, s.LoadSeconds)
+	writeTimes(b, s)
+	b.WriteByte('\n')
+	writeCounts(b, s)
+	writeThresholds(b, s)
+	writeProblems(b, s)
+}
+
+func writeTimes(b *strings.Builder, s *harness.ScenarioResult) {
+	fmt.Fprintf(b, "  %-22s %8s %8s %8s %8s %8s %8s\n", "", "p50", "p90", "p95", "p99", "p99.9", "max")
+	for _, name := range sortedKeys(s.Actions) {
+		a := s.Actions[name]
+		writeDistribution(b, name+" response", a.Response)
+		writeDistribution(b, name+" service", a.Service)
+	}
+	writeDistribution(b, "generator's lag", s.Lag)
+	header := "  before the load\n"
+	for _, name := range sortedKeys(s.Setup) {
+		if d := s.Setup[name].Response; d.Count > 0 {
+			b.WriteString(header)
+			header = ""
+			writeDistribution(b, name, d)
+		}
+	}
+}
+
+func writeCounts(b *strings.Builder, s *harness.ScenarioResult) {
+	for _, name := range sortedKeys(s.Actions) {
+		a := s.Actions[name]
+		fact(b, name, fmt.Sprintf("%d succeeded, %d failed", a.Count, a.Errors))
+	}
+	if t := s.Throughput; t != nil && s.LoadSeconds > 0 {
+		fact(b, "sending rate", fmt.Sprintf("%.2f of %.2f MB/s intended (%.2f %%)",
+			float64(t.BytesAchieved)/1e6/s.LoadSeconds, float64(t.BytesIntended)/1e6/s.LoadSeconds, 100*t.Ratio))
+	}
+	if n := s.Counters["bytes_sent"]; n > 0 {
+		fact(b, "bytes", fmt.Sprintf("%.1f MB sent, %.1f MB received", float64(n)/1e6, float64(s.Counters["bytes_received"])/1e6))
+	}
+	for _, name := range sortedKeys(s.Counters) {
+		if n := s.Counters[name]; n != 0 && name != "bytes_sent" && name != "bytes_received" {
+			fact(b, name, fmt.Sprint(n))
+		}
+	}
+	it := s.Iterations
+	runs := fmt.Sprintf("%d users, %d iterations: %d succeeded, %d failed", s.Users, it.Started, it.Succeeded, it.Failed)
+	for _, n := range []struct {
+		name  string
+		count int64
+	}{{"interrupted", it.Interrupted}, {"dropped", it.Dropped}, {"stuck", it.Stuck}, {"not ready", it.SetupFailed}} {
+		if n.count > 0 {
+			runs += fmt.Sprintf(", %d %s", n.count, n.name)
+		}
+	}
+	fact(b, "runs", runs)
+}
+
+func writeThresholds(b *strings.Builder, s *harness.ScenarioResult) {
+	for _, t := range s.Thresholds {
+		name := "threshold holds"
+		if !t.Passed {
+			name = "threshold BROKEN"
+		}
+		text := t.Message
+		if t.Value != nil {
+			text = fmt.Sprintf("%s (it is %s)", t.Threshold, measured(t))
+		}
+		fact(b, name, text)
+	}
+}
+
+// measured is a threshold's value in its own unit.
+func measured(r harness.ThresholdResult) string {
+	t, err := harness.ParseThreshold(r.Threshold)
+	if err == nil && t.Aggregate != "rate" && t.Aggregate != "count" {
+		return short(*r.Value)
+	}
+	return fmt.Sprintf("%.4g", *r.Value)
+}
+
+// shownFailures are printed; the result has more of them.
+const shownFailures = 3
+
+func writeProblems(b *strings.Builder, s *harness.ScenarioResult) {
+	for _, w := range s.Warnings {
+		fact(b, "warning", w)
+	}
+	shown := s.Failures[:min(shownFailures, len(s.Failures))]
+	for _, f := range shown {
+		fact(b, "failure", fmt.Sprintf("user %d, %s: %s", f.User, f.Phase, f.Error))
+		if f.Stack != "" {
+			fmt.Fprintf(b, "%s\n", indent(f.Stack, "      "))
+		}
+	}
+	if more := len(s.Failures) + s.MoreFailures - len(shown); more > 0 {
+		fact(b, "failures", fmt.Sprintf("%d more, in the result", more))
+	}
+}
+
+func writeDistribution(b *strings.Builder, name string, d harness.Distribution) {
+	if d.Count == 0 {
+		return
+	}
+	fmt.Fprintf(b, "  %-22s", name)
+	for _, v := range []float64{d.P50, d.P90, d.P95, d.P99, d.P999, d.Max} {
+		fmt.Fprintf(b, " %8s", short(v))
+	}
+	b.WriteByte('\n')
+}
+
+// fact is a line of a scenario's part.
+func fact(b *strings.Builder, name, text string) { writeFact(b, 21, "  "+name, text) }
+
+// lineWidth is what a terminal shows, less what go test puts in front.
+const lineWidth = 76
+
+// writeFact writes a name and a text that goes on below itself.
+func writeFact(b *strings.Builder, column int, name, text string) {
+	fmt.Fprintf(b, "%-*s", column, name)
+	at := max(column, len(name)+1)
+	if len(name) >= column {
+		b.WriteByte(' ')
+	}
+	for i, word := range strings.Fields(text) {
+		n := len([]rune(word))
+		switch {
+		case i == 0:
+		case at+1+n > lineWidth:
+			fmt.Fprintf(b, "\n%*s", column, "")
+			at = column
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	b.WriteByte('\n')
+}
+
+// short prints seconds with three digits, as in "1.23ms".
+func short(seconds float64) string {
+	d := time.Duration(seconds * 1e9)
+	unit := time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit).String()
+}
+
+func indent(text, by string) string {
+	return by + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+by)
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
