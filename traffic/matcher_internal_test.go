@@ -17,6 +17,7 @@ type session struct {
 	m       matcher
 	p       *Payload
 	sh      pumpShard
+	first   int64 // chunk
 	sent    int64 // chunks
 	corrupt map[int64]bool
 	missing map[int64]bool
@@ -26,24 +27,16 @@ func newSession(t *testing.T, seed uint64, bytesPerTick int, binary bool) *sessi
 	p, err := NewPayload(PayloadConfig{BytesPerTick: bytesPerTick, Seed: seed, CRLF: true, Binary: binary})
 	require.NoError(t, err)
 	s := &session{t: t, rng: rand.New(rand.NewPCG(seed, 1)), p: p, corrupt: map[int64]bool{}, missing: map[int64]bool{}}
-	first := s.rng.Int64N(int64(p.Len()/p.perTick)) * int64(p.perTick)
-	s.m.payload, s.m.base = p, p.chunkStart(first)
+	s.first = s.rng.Int64N(int64(p.Len()/p.perTick)) * int64(p.perTick)
+	s.m.payload, s.m.base = p, p.chunkStart(s.first)
 	return s
 }
 
-func (s *session) sentEcho() int64 { return s.p.chunkStart(s.first()+s.sent) - s.m.base }
-
-func (s *session) first() int64 {
-	for n := int64(0); ; n++ {
-		if s.p.chunkStart(n) == s.m.base {
-			return n
-		}
-	}
-}
+func (s *session) sentEcho() int64 { return s.p.chunkStart(s.first+s.sent) - s.m.base }
 
 // tick sends one tick; hurt may change the echo of its k-th line, or lose it.
 func (s *session) tick(hurt func(k int, echo []byte) []byte) []byte {
-	first := s.first()
+	first := s.first
 	s.m.begin(0, 0)
 	var out []byte
 	for k := range s.p.perTick {
@@ -82,7 +75,7 @@ func (s *session) finish() {
 }
 
 func TestEchoIsMatchedHoweverItIsCutUp(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		for _, size := range []int{1, 5, 12, 100, 4096, 10_000} {
 			s := newSession(t, seed, size, seed%2 == 1)
 			for range 50 {
@@ -95,7 +88,7 @@ func TestEchoIsMatchedHoweverItIsCutUp(t *testing.T) {
 }
 
 func TestWrongContentIsNoticedAndTheNextTickIsFine(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		for _, size := range []int{20, 300, 4096, 10_000} {
 			s := newSession(t, seed, size, false)
 			for i := range int64(60) {
@@ -122,7 +115,7 @@ func TestWrongContentIsNoticedAndTheNextTickIsFine(t *testing.T) {
 }
 
 func TestMissingLinesAreLostAndTheNextTickIsFine(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		for _, size := range []int{20, 300, 4096, 10_000} {
 			s := newSession(t, seed, size, false)
 			for i := range int64(60) {
@@ -146,7 +139,7 @@ func TestMissingLinesAreLostAndTheNextTickIsFine(t *testing.T) {
 
 func TestReplayAfterAReconnectIsRecognised(t *testing.T) {
 	const ring = 64 << 10
-	for seed := range uint64(30) {
+	for seed := range uint64(12) {
 		for _, size := range []int{12, 300, 4096, 10_000} {
 			s := newSession(t, seed, size, false)
 			var output []byte // what the session's ring holds
@@ -187,7 +180,7 @@ func TestReplayAfterAReconnectIsRecognised(t *testing.T) {
 }
 
 func TestForeignBytesAreCountedAndSkipped(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		s := newSession(t, seed, 300, false)
 		s.deliver([]byte("Welcome! # 12 #0 ##\r\n$ "))
 		s.m.hunting = true

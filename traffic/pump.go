@@ -1,12 +1,15 @@
 package traffic
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/coderscale/scaletest/internal/percore"
 	"github.com/coderscale/scaletest/traffic/histogram"
@@ -38,6 +41,12 @@ type PumpConfig struct {
 	// before it counts as blocked. 0 means 16,384.
 	MaxOutstanding int
 
+	// Cap bounds the bytes of payload that all connections together send, for
+	// what may not be exceeded even to catch up. It does not pace. Its burst must
+	// hold at least the largest chunk, and should be 10 ms of its rate. Nil is no
+	// bound.
+	Cap *rate.Limiter
+
 	// Aligned starts all connections at the same instant. Otherwise their first
 	// ticks are spread over the first second of the load or over its first
 	// interval, whichever is shorter, as those of independent people are.
@@ -55,6 +64,9 @@ func (c PumpConfig) Validate() error {
 	}
 	if c.MaxOutstanding < 0 {
 		errs = append(errs, fmt.Errorf("most outstanding ticks is %d, want 0 (the default, 16384) or more", c.MaxOutstanding))
+	}
+	if c.Cap != nil && c.Cap.Burst() < min(c.Load.BytesPerTick, MaxLine, cmp.Or(c.Payload.MaxChunk, MaxLine)) {
+		errs = append(errs, fmt.Errorf("burst of the cap is %d bytes, want at least a chunk", c.Cap.Burst()))
 	}
 	return errors.Join(errs...)
 }
@@ -92,6 +104,7 @@ type pumpShard struct {
 type counts struct {
 	intended, sent                             int64
 	droppedLate, droppedBlocked, droppedAbsent int64
+	droppedCapped                              int64
 	echoed, lost, corrupt                      int64
 	bytesSent, bytesReceived                   int64
 	bytesRepeated, bytesForeign                int64
@@ -103,6 +116,7 @@ func (c *counts) add(o *counts) {
 	c.droppedLate += o.droppedLate
 	c.droppedBlocked += o.droppedBlocked
 	c.droppedAbsent += o.droppedAbsent
+	c.droppedCapped += o.droppedCapped
 	c.echoed += o.echoed
 	c.lost += o.lost
 	c.corrupt += o.corrupt
@@ -211,7 +225,7 @@ func (p *Pump) record(c *counts) {
 
 // PumpStats is what a pump has done so far. These always hold:
 //
-//	Intended = Sent + DroppedLate + DroppedBlocked + DroppedDisconnected + Pending
+//	Intended = Sent + Dropped() + Pending
 //	Sent     = Echoed + Lost + Corrupt + Outstanding    (with echo)
 type PumpStats struct {
 	Intended int64 // ticks whose instant has come
@@ -221,6 +235,7 @@ type PumpStats struct {
 	DroppedLate         int64 // ticks dropped because this process was too slow
 	DroppedBlocked      int64 // ticks dropped because the peer took no bytes
 	DroppedDisconnected int64 // ticks dropped while there was no connection
+	DroppedCapped       int64 // ticks dropped because the cap was reached
 
 	Echoed      int64 // ticks whose echo came back as it should
 	Lost        int64 // ticks of whose echo bytes are missing for good
@@ -240,7 +255,7 @@ type PumpStats struct {
 
 // Dropped is the number of ticks that were dropped for any reason.
 func (s PumpStats) Dropped() int64 {
-	return s.DroppedLate + s.DroppedBlocked + s.DroppedDisconnected
+	return s.DroppedLate + s.DroppedBlocked + s.DroppedDisconnected + s.DroppedCapped
 }
 
 // Stats returns a consistent copy of the counts and histograms.
@@ -262,6 +277,7 @@ func (p *Pump) Stats() PumpStats {
 	st.Lag = p.pacer.Lag()
 	st.Intended, st.Sent = c.intended, c.sent
 	st.DroppedLate, st.DroppedBlocked, st.DroppedDisconnected = c.droppedLate, c.droppedBlocked, c.droppedAbsent
+	st.DroppedCapped = c.droppedCapped
 	st.Pending = st.Intended - st.Sent - st.Dropped()
 	st.Echoed, st.Lost, st.Corrupt = c.echoed, c.lost, c.corrupt
 	if !p.cfg.NoEcho {

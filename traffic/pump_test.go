@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
 
 	"github.com/coderscale/scaletest/traffic"
 )
@@ -263,8 +264,40 @@ func TestPumpSendsTheGreedyTickWholeAndLineByLine(t *testing.T) {
 	})
 }
 
+func TestPumpNeverExceedsItsCap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := terminalPump(traffic.Every(10*time.Millisecond), 1000) // 100 KB/s each
+		cfg.Cap = rate.NewLimiter(150_000, 1500)
+		cfg.Burst = 4
+		p := newPump(t, cfg)
+		var conns []net.Conn
+		var streams []*traffic.Stream
+		for i := range 3 { // 300 KB/s are asked for
+			ours, theirs := net.Pipe()
+			terminal(theirs, 0)
+			conns = append(conns, ours, theirs)
+			streams = append(streams, p.Attach(ours, i, time.Now()))
+		}
+		time.Sleep(10 * time.Second)
+		st := p.Stats()
+		requireConserved(t, st)
+		require.LessOrEqual(t, st.BytesSent, int64(1_501_500))
+		require.Greater(t, st.BytesSent, int64(1_350_000), "and it is used")
+		require.Equal(t, st.Dropped(), st.DroppedCapped)
+		require.Positive(t, st.DroppedCapped)
+		for _, c := range conns {
+			c.Close()
+		}
+		for _, s := range streams {
+			s.Close()
+		}
+	})
+}
+
 func TestPumpRefusesNonsense(t *testing.T) {
-	_, err := traffic.NewPump(traffic.PumpConfig{Burst: -1, MaxOutstanding: -1, Load: traffic.Constant(0, 0)})
+	_, err := traffic.NewPump(traffic.PumpConfig{Load: traffic.Constant(5000, time.Second), Cap: rate.NewLimiter(1, 10)})
+	require.ErrorContains(t, err, "burst of the cap is 10 bytes")
+	_, err = traffic.NewPump(traffic.PumpConfig{Burst: -1, MaxOutstanding: -1, Load: traffic.Constant(0, 0)})
 	for _, want := range []string{"burst is -1", "most outstanding ticks is -1", "bytes per tick is 0", "the interval is 0"} {
 		require.ErrorContains(t, err, want)
 	}

@@ -40,6 +40,8 @@ type Stream struct {
 	busy     bool // a goroutine writes
 	blocked  bool // the connection took no more
 	full     bool // too many ticks wait for their echo
+	allowed  bool // the cap has been charged for the next chunk
+	capped   bool // all connections together have sent what they may
 	begun    bool // the tick that is sent now is in flight
 	writing  bool // a chunk is being written, and its echo may be faster than Write
 	closed   bool
@@ -207,6 +209,9 @@ func (s *Stream) Fire(now time.Duration, lag *histogram.Histogram) time.Duration
 	if s.dueLive {
 		next = s.due.At
 	}
+	if s.capped && s.pending > 0 {
+		next = min(next, now+capRetry)
+	}
 	s.checkIdle()
 	s.mu.Unlock()
 	s.pump.record(&c)
@@ -235,6 +240,8 @@ func (s *Stream) dropBeyondBurst(c *counts) {
 		switch {
 		case s.conn == nil:
 			c.droppedAbsent++
+		case s.capped:
+			c.droppedCapped++
 		case s.busy || s.blocked || s.full:
 			c.droppedBlocked++
 		default:
@@ -248,7 +255,7 @@ func (s *Stream) dropBeyondBurst(c *counts) {
 func (s *Stream) trySend(now time.Duration, c *counts) {
 	for s.pending > 0 {
 		frame, ok := s.nextFrame(now)
-		if s.full = !ok; s.full {
+		if s.full = !ok; s.full || !s.withinCap() {
 			return
 		}
 		taken, err := s.try.TryWrite(frame)
@@ -257,6 +264,7 @@ func (s *Stream) trySend(now time.Duration, c *counts) {
 			return
 		}
 		if s.blocked = !taken; s.blocked {
+			s.allowed = s.pump.cfg.Cap != nil
 			return
 		}
 		s.frameSent(c)
@@ -269,7 +277,7 @@ func (s *Stream) writeAll() {
 	conn, gen := s.conn, s.gen
 	for s.pending > 0 && s.conn != nil && s.gen == gen && !s.closed {
 		frame, ok := s.nextFrame(s.pump.pacer.Now())
-		if s.full = !ok; s.full {
+		if s.full = !ok; s.full || !s.withinCap() {
 			break
 		}
 		s.writing = true
@@ -305,6 +313,21 @@ func (s *Stream) nextFrame(now time.Duration) ([]byte, bool) {
 		s.begun = true
 	}
 	return s.pump.frames[(s.first+s.chunks)%int64(len(s.pump.frames))], true
+}
+
+// capRetry is how soon a capped connection tries again.
+const capRetry = 10 * time.Millisecond
+
+// withinCap reports whether the next chunk may be sent now. s.mu is held.
+func (s *Stream) withinCap() bool {
+	p := s.pump
+	if p.cfg.Cap == nil || s.allowed {
+		s.allowed = false
+		return true
+	}
+	n := len(p.payload.chunks[(s.first+s.chunks)%int64(p.payload.Len())])
+	s.capped = !p.cfg.Cap.AllowN(time.Now(), n)
+	return !s.capped
 }
 
 // frameSent accounts for a frame that was taken. s.mu is held.
