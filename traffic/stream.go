@@ -43,7 +43,7 @@ type Stream struct {
 	allowed  bool // the cap has been charged for the next chunk
 	capped   bool // all connections together have sent what they may
 	begun    bool // the tick that is sent now is in flight
-	writing  bool // a chunk is being written, and its echo may be faster than Write
+	stopped  bool
 	closed   bool
 	due      Cursor // the next tick that becomes due, since the epoch
 	dueLive  bool
@@ -119,10 +119,11 @@ func (s *Stream) Wait(ctx context.Context) error {
 	}
 }
 
-// Stop lets no more ticks come due. Those that wait are still sent.
+// Stop lets no more ticks come due. Those that wait are still sent. What comes
+// when all of them have been answered is nobody's echo and is not looked at.
 func (s *Stream) Stop() {
 	s.mu.Lock()
-	s.dueLive = false
+	s.dueLive, s.stopped = false, true
 	s.checkIdle()
 	s.mu.Unlock()
 }
@@ -177,11 +178,7 @@ func (s *Stream) checkIdle() {
 
 // sentEcho is how many bytes come back for all that was sent. s.mu is held.
 func (s *Stream) sentEcho() int64 {
-	n := s.first + s.chunks
-	if s.writing {
-		n++
-	}
-	return s.pump.payload.chunkStart(n) - s.matching.base
+	return s.pump.payload.chunkStart(s.first+s.chunks) - s.matching.base
 }
 
 // Fire implements [Paced]: it counts what has come due, and sends.
@@ -213,8 +210,8 @@ func (s *Stream) Fire(now time.Duration, lag *histogram.Histogram) time.Duration
 		next = min(next, now+capRetry)
 	}
 	s.checkIdle()
+	s.pump.record(&c) // before the echo can be accounted for
 	s.mu.Unlock()
-	s.pump.record(&c)
 	return next
 }
 
@@ -280,18 +277,17 @@ func (s *Stream) writeAll() {
 		if s.full = !ok; s.full || !s.withinCap() {
 			break
 		}
-		s.writing = true
+		// Before it is written, because the echo may be faster than Write.
+		var c counts
+		s.frameSent(&c)
+		s.pump.record(&c)
 		s.mu.Unlock()
 		_, err := conn.Write(frame)
 		s.mu.Lock()
-		s.writing = false
 		if err != nil {
 			s.fail(gen, err)
 			break
 		}
-		var c counts
-		s.frameSent(&c)
-		s.pump.record(&c)
 	}
 	s.busy = false
 	s.checkIdle()

@@ -142,7 +142,9 @@ func (s *Stream) received(data []byte) {
 	sh := &p.shards[p.pick.Pick(len(p.shards))]
 	sh.mu.Lock()
 	sh.counts.bytesReceived += int64(len(data))
-	s.matching.match(data, s.sentEcho(), sh)
+	if !s.stopped || s.pending > 0 || s.matching.outstanding() > 0 {
+		s.matching.match(data, s.sentEcho(), sh)
+	}
 	sh.mu.Unlock()
 	again := s.full && s.matching.outstanding() < p.cfg.MaxOutstanding
 	s.checkIdle()
