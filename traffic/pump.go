@@ -152,8 +152,8 @@ func NewPump(cfg PumpConfig) (*Pump, error) {
 	p.shards = make([]pumpShard, percore.Count())
 	p.buffers.New = func() any { b := make([]byte, readBuffer); return &b }
 	if cfg.Pacer.PerWorker == 0 {
-		rate := max(cfg.Load.Shape.Rate(0), cfg.Load.Shape.Integral(time.Second)) * float64(payload.perTick)
-		cfg.Pacer.PerWorker = int(min(max(eventsPerWorker/max(rate, 1e-3), 1), 1<<20))
+		frames := peak(cfg.Load.Shape) * float64(payload.perTick)
+		cfg.Pacer.PerWorker = int(min(max(eventsPerWorker/max(frames, 1e-3), 1), 1<<20))
 	}
 	if p.pacer, err = NewPacer(cfg.Pacer); err != nil {
 		return nil, err
@@ -164,6 +164,16 @@ func NewPump(cfg PumpConfig) (*Pump, error) {
 // eventsPerWorker is how many frames a second one worker can send: about a
 // quarter of what a core manages.
 const eventsPerWorker = 20_000
+
+// peak is about the highest rate that the shape comes to, as far as a few looks
+// at it tell.
+func peak(s Shape) float64 {
+	highest := s.Integral(time.Second)
+	for t := time.Duration(0); t < time.Hour; t += max(t/4, time.Second) {
+		highest = max(highest, s.Rate(t))
+	}
+	return highest
+}
 
 // firstInterval is the time between the shape's first two events, at most a
 // second.
