@@ -20,7 +20,6 @@ type agent struct {
 	lost             *time.Time // it was found to be gone before
 	killed, frozen   bool
 	off              bool // its workspace was stopped
-	logs             []agentLogJSON
 	terminals        *terminals
 }
 

@@ -128,17 +128,18 @@ func (c Config) Validate() error {
 // Validate reports everything that is wrong with the fault, joined.
 func (f RouteFault) Validate() error {
 	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if f.ErrorRate < 0 || f.ErrorRate > 1 {
-		errs = append(errs, fmt.Errorf("ErrorRate is %v, want 0 to 1", f.ErrorRate))
+		add("ErrorRate is %v, want 0 to 1", f.ErrorRate)
 	}
 	if s := f.ErrorStatus; s != 0 && s != -1 && (s < 400 || s > 599) {
-		errs = append(errs, fmt.Errorf("ErrorStatus is %d, want 0 (500), -1 (drop the connection) or 400 to 599", s))
+		add("ErrorStatus is %d, want 0 (500), -1 (drop the connection) or 400 to 599", s)
 	}
 	if f.Path != "" && f.Path[0] != '/' {
-		errs = append(errs, fmt.Errorf("Path is %q, want it to begin with /", f.Path))
+		add("Path is %q, want it to begin with /", f.Path)
 	}
 	if err := f.Latency.Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("Latency: %w", err))
+		add("Latency: %w", err)
 	}
 	return errors.Join(errs...)
 }

@@ -27,7 +27,6 @@ type version struct {
 	created                   time.Time
 	createdBy                 *user
 	parameters                []parameterJSON
-	logs                      []logJSON
 }
 
 type app struct {
@@ -56,26 +55,26 @@ func (w *workspace) fullName() string { return fullName(w.owner.username, w.name
 func (w *workspace) latest() *build   { return w.builds[len(w.builds)-1] }
 
 type build struct {
-	id, jobID                  uuid.UUID
-	workspace                  *workspace
-	version                    *version
-	initiator                  *user
-	number                     int
-	transition, reason         string
-	created, updated           time.Time
-	status                     string // of the job
-	err                        string
-	worker                     uuid.UUID
-	started, completed         *time.Time
-	canceled                   *time.Time
-	deadline                   *time.Time
-	parameters                 []parameterValue
-	resourceID, bareResourceID uuid.UUID
-	agent                      *agent
-	orphan                     bool
-	logs                       []logJSON
-	changed                    signal
-	stop                       func() bool
+	id, jobID          uuid.UUID
+	workspace          *workspace
+	version            *version
+	initiator          *user
+	number             int
+	transition, reason string
+	created, updated   time.Time
+	status             string // of the job
+	err                string
+	worker             uuid.UUID
+	started, completed *time.Time
+	canceled           *time.Time
+	deadline           *time.Time
+	parameters         []parameterValue
+	resourceID         uuid.UUID
+	agent              *agent
+	orphan             bool
+	logs               []logJSON
+	changed            signal
+	stop               func() bool
 }
 
 func (st *state) addTemplate(by *user, name string, parameters []parameterJSON) *template {
