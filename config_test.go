@@ -1,3 +1,5 @@
+//go:build !scaletest
+
 package scaletest_test
 
 import (

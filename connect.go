@@ -47,6 +47,29 @@ func Connect(tb TB) *Target {
 func (e Embedded) Connect(tb TB) *Target {
 	tb.Helper()
 	t, err := e.connect(tb.Context(), os.Environ())
+	return belongTo(tb, t, err)
+}
+
+// ConnectClient is [Connect] for somebody who has a client already, such as one
+// made of the URL, the token and the HTTP client of Coder's own SDK. CODER_URL
+// and CODER_SESSION_TOKEN are not read then; the other variables are. The
+// caller keeps the client.
+func ConnectClient(tb TB, client *coder.Client) *Target {
+	tb.Helper()
+	// The environment is told of a live deployment. The token stays in the client.
+	environ := slices.Concat(os.Environ(), []string{"CODER_URL=" + client.URL().String(), "CODER_SESSION_TOKEN=of-the-client"})
+	t := &Target{client: client}
+	var err error
+	if t.cfg, err = ConfigFromEnv(environ); err == nil {
+		t.cfg.token = secret{} // that was no token
+		err = t.check(tb.Context())
+	}
+	return belongTo(tb, t, err)
+}
+
+// belongTo hands the target to the test, or fails it.
+func belongTo(tb TB, t *Target, err error) *Target {
+	tb.Helper()
 	if err != nil {
 		tb.Fatalf("%v", err)
 		return nil
@@ -72,21 +95,26 @@ func (e Embedded) connect(ctx context.Context, environ []string) (*Target, error
 			server.Workspaces = 200
 		}
 		if t.embedded, err = codertest.New(server); err != nil {
-			return nil, fmt.Errorf("start the embedded deployment: %w", err)
+			return nil, fmt.Errorf("start the embedded deployment: %s", oneLine(err))
 		}
 		address, token = t.embedded.URL(), t.embedded.OwnerToken()
 	}
-	t.client, err = coder.New(coder.Config{URL: address, Token: token})
-	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		defer cancel()
-		t.preflight, err = t.client.Preflight(ctx, coder.PreflightOptions{})
+	if t.client, err = coder.New(coder.Config{URL: address, Token: token}); err == nil {
+		err = t.check(ctx)
 	}
 	if err != nil {
 		t.close()
 		return nil, err
 	}
 	return t, nil
+}
+
+// check asks the deployment who it is, and whom the token belongs to.
+func (t *Target) check(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	t.preflight, err = t.client.Preflight(ctx, coder.PreflightOptions{})
+	return err
 }
 
 func (t *Target) close() {
@@ -121,7 +149,7 @@ func (t *Target) Describe() string {
 
 // loopback reports whether the deployment is on this machine.
 func (t *Target) loopback() bool {
-	if t.embedded != nil {
+	if !t.cfg.Live() {
 		return true
 	}
 	u, err := url.Parse(t.cfg.URL)

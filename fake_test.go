@@ -1,3 +1,5 @@
+//go:build !scaletest
+
 package scaletest_test
 
 import (
@@ -5,7 +7,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -77,4 +81,20 @@ func (tb *fakeTB) Write(p []byte) (int, error) {
 		tb.onOutput(string(p))
 	}
 	return n, err
+}
+
+// environment sets the variables that Connect reads, and unsets the others.
+func environment(t *testing.T, set ...string) {
+	t.Helper()
+	for _, kv := range os.Environ() {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "CODER_") {
+			t.Setenv(name, "")
+		}
+	}
+	t.Setenv("CODER_SCALETEST_ARTIFACTS", t.TempDir())
+	for _, kv := range set {
+		if name, value, ok := strings.Cut(kv, "="); ok {
+			t.Setenv(name, value)
+		}
+	}
 }

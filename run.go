@@ -86,14 +86,16 @@ func runPlan(tb TB, plan harness.Plan, c *console) (res *harness.Result, path st
 		tb.Fatalf("%v", err)
 		return nil, ""
 	}
+	heard := hear() // before the start, so that no interrupt is lost
+	defer heard.release()
 	run, err := harness.Start(tb.Context(), plan)
 	if err != nil {
 		tb.Fatalf("%v", err)
 		return nil, ""
 	}
-	release := listen(run, c)
+	heard.obey(run, c)
 	res = run.Wait()
-	release()
+	heard.release()
 
 	name := "result.json"
 	if c.quiet { // a benchmark has many runs

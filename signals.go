@@ -3,6 +3,7 @@ package scaletest
 import (
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -13,26 +14,45 @@ import (
 // up early, because an orphan has another one.
 var parent = os.Getppid()
 
-// listen turns interrupts into a graceful stop, then into an abort, then into
-// an exit. It also stops when the process above, usually go test, is gone: a
-// load that nobody watches should not go on. The returned function ends it.
-func listen(run *harness.Run, c *console) (release func()) {
-	signals := make(chan os.Signal, 3)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	done := make(chan struct{})
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		watch := time.NewTicker(time.Second)
+// interrupts turns signals into a graceful stop, then into an abort, then into
+// an exit. It also stops a run when the process above is gone: a load that
+// nobody watches should not go on.
+type interrupts struct {
+	signals chan os.Signal
+	done    chan struct{}
+	running sync.WaitGroup
+	once    sync.Once
+}
+
+// hear keeps signals until somebody obeys.
+func hear() *interrupts {
+	i := &interrupts{signals: make(chan os.Signal, 3), done: make(chan struct{})}
+	signal.Notify(i.signals, os.Interrupt, syscall.SIGTERM)
+	return i
+}
+
+// release gives signals their usual effect again.
+func (i *interrupts) release() {
+	i.once.Do(func() {
+		signal.Stop(i.signals)
+		close(i.done)
+		i.running.Wait()
+	})
+}
+
+// obey acts on what is heard until it is released.
+func (i *interrupts) obey(run *harness.Run, c *console) {
+	i.running.Go(func() {
+		watch := time.NewTicker(time.Second) // there is no event for a parent's end
 		defer watch.Stop()
 		heard := 0
 		for {
 			select {
-			case <-signals:
+			case <-i.signals:
 				heard++
 				switch heard {
 				case 1:
-					c.say("interrupted: no new iterations; ending gracefully, then cleaning up (again: skip to the results)")
+					c.say("interrupted: ending gracefully, then cleaning up (again: skip to the results)")
 					run.Stop()
 				case 2:
 					c.say("interrupted again: skipping to the results (again: exit)")
@@ -46,14 +66,9 @@ func listen(run *harness.Run, c *console) (release func()) {
 					c.say("the process that started this one is gone: ending")
 					run.Stop()
 				}
-			case <-done:
+			case <-i.done:
 				return
 			}
 		}
-	}()
-	return func() {
-		signal.Stop(signals)
-		close(done)
-		<-gone
-	}
+	})
 }

@@ -2,6 +2,7 @@ package scaletest
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -94,7 +95,7 @@ func writeCounts(b *strings.Builder, s *harness.ScenarioResult) {
 		}
 	}
 	it := s.Iterations
-	runs := fmt.Sprintf("%d users, %d iterations: %d succeeded, %d failed", s.Users, it.Started, it.Succeeded, it.Failed)
+	runs := fmt.Sprintf("%s, %s: %d succeeded, %d failed", plural(int64(s.Users), "user"), plural(it.Started, "iteration"), it.Succeeded, it.Failed)
 	for _, n := range []struct {
 		name  string
 		count int64
@@ -125,6 +126,9 @@ func measured(r harness.ThresholdResult) string {
 	t, err := harness.ParseThreshold(r.Threshold)
 	if err == nil && t.Aggregate != "rate" && t.Aggregate != "count" {
 		return short(*r.Value)
+	}
+	if *r.Value == math.Trunc(*r.Value) {
+		return fmt.Sprintf("%.0f", *r.Value)
 	}
 	return fmt.Sprintf("%.4g", *r.Value)
 }
@@ -210,4 +214,11 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -1,0 +1,20 @@
+//go:build !scaletest
+
+package scaletest
+
+import (
+	"github.com/coderscale/scaletest/harness"
+)
+
+// Confirmed is what is said about a number of users on a deployment, when
+// CODER_SCALETEST_YES has a value.
+func Confirmed(url, yes string, users int) error {
+	t := &Target{cfg: Config{URL: url, Yes: yes}}
+	return t.safe(harness.Plan{Scenarios: []harness.Scenario{{Schedule: harness.AllAtOnce(users)}}})
+}
+
+// Summary is what is printed at the end of a run.
+func Summary(res *harness.Result, path string) string { return summary(res, path) }
+
+// UsableAgent is the agent of a workspace that can be used, or what is wrong.
+var UsableAgent = usableAgent
