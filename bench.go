@@ -11,8 +11,8 @@ import (
 // Bench runs a scenario once for each iteration of the benchmark, and reports
 // its numbers in units that benchstat compares: p50-ns and p99-ns of the
 // response times of the scenario's actions, MB/s sent if it sends, and
-// errors/op, failed actions and iterations for each run of the scenario. Use it
-// with -benchtime=1x -count=6: benchstat wants six samples for an interval.
+// errors/op: failed actions, iterations that failed without one, and users who
+// did not get ready, for each run of the scenario. Use it with -benchtime=1x -count=6: benchstat wants six samples for an interval.
 // The benchmark fails unless every verdict is pass.
 func Bench(b *testing.B, scenario harness.Scenario) {
 	b.Helper()
@@ -32,9 +32,11 @@ func Bench(b *testing.B, scenario harness.Scenario) {
 		s := res.Scenarios[0]
 		for _, a := range s.Actions {
 			response.Merge(a.Response.Histogram)
-			errors += a.Errors
 		}
-		errors += s.Iterations.Failed + s.Iterations.SetupFailed
+		errors += s.Iterations.SetupFailed
+		for _, sec := range s.Timeline { // which counts an error once
+			errors += sec.Errors
+		}
 		if s.Throughput != nil {
 			bytes += s.Throughput.BytesAchieved
 		}

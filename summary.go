@@ -16,17 +16,19 @@ func summary(res *harness.Result, path string) string {
 	for i := range res.Scenarios {
 		writeScenario(&b, &res.Scenarios[i])
 	}
-	b.WriteString(legend)
+	if len(res.Scenarios) > 0 {
+		b.WriteString(legend)
+	}
 	b.WriteString(verdict(res, path))
 	return b.String()
 }
 
 // legend explains the table to somebody who sees it for the first time.
 const legend = `
-  p99 is the time within which 99 of 100 were done. Response time counts from
-  when something was meant to start, which is what a person feels; service
-  time counts from when it did start. The generator's lag is how late this
-  machine was itself, and is part of the response time.
+  p99 is the time within which 99 of 100 were done. Response time counts
+  from when something was meant to start, which is what a person feels;
+  service time counts from when it did start. The generator's lag is how
+  late this machine was itself, and is part of the response time.
 `
 
 // meaning of the verdicts.
@@ -60,7 +62,7 @@ func writeScenario(b *strings.Builder, s *harness.ScenarioResult) {
 }
 
 func writeTimes(b *strings.Builder, s *harness.ScenarioResult) {
-	fmt.Fprintf(b, "  %-22s %8s %8s %8s %8s %8s %8s\n", "", "p50", "p90", "p95", "p99", "p99.9", "max")
+	fmt.Fprintf(b, "  %-20s %8s %8s %8s %8s %8s %8s\n", "", "p50", "p90", "p95", "p99", "p99.9", "max")
 	for _, name := range sortedKeys(s.Actions) {
 		a := s.Actions[name]
 		writeDistribution(b, name+" response", a.Response)
@@ -156,7 +158,7 @@ func writeDistribution(b *strings.Builder, name string, d harness.Distribution) 
 	if d.Count == 0 {
 		return
 	}
-	fmt.Fprintf(b, "  %-22s", name)
+	fmt.Fprintf(b, "  %-20s", name)
 	for _, v := range []float64{d.P50, d.P90, d.P95, d.P99, d.P999, d.Max} {
 		fmt.Fprintf(b, " %8s", short(v))
 	}
