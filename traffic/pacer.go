@@ -41,8 +41,9 @@ type PacerConfig struct {
 	PerWorker int
 
 	// Resolution is how long a worker may wait for more to come due before it
-	// wakes, and so how late an event is at worst on an idle machine. 0 means
-	// 1 ms, in precise mode 100 µs.
+	// wakes, and so how late an event is at worst on an idle machine. A worker
+	// that reads its connections itself does not wait when there is little to do.
+	// 0 means 1 ms, in precise mode 100 µs.
 	Resolution time.Duration
 
 	// Precise sleeps on a locked thread, whose wake-ups are not rounded to the
@@ -97,6 +98,7 @@ func NewPacer(cfg PacerConfig) (*Pacer, error) {
 		w := &pacerWorker{
 			pacer:      p,
 			resolution: cfg.Resolution,
+			wheelTick:  min(wheelTick, cfg.Resolution),
 			signal:     make(chan struct{}, 1),
 		}
 		p.workers = append(p.workers, w)

@@ -11,8 +11,18 @@ import (
 )
 
 const (
-	wheelSlots = 1024
+	// A slot of the wheel is this long; a resolution below it makes it shorter.
+	wheelTick  = 100 * time.Microsecond
+	wheelSlots = 8192
 	wheelMask  = wheelSlots - 1
+
+	// fewEvents is the number of events in a resolution below which waiting for
+	// more to come due saves next to nothing: then each is fired when it is due,
+	// as closely as the kernel wakes us.
+	fewEvents = 4
+
+	// rateSpan is how long events are counted before that is decided anew.
+	rateSpan = 50 * time.Millisecond
 )
 
 // pacerWorker fires its share of the entries from a timing wheel: a slot for
@@ -20,7 +30,8 @@ const (
 // slot until it comes.
 type pacerWorker struct {
 	pacer      *Pacer
-	resolution time.Duration
+	resolution time.Duration // of wake-ups
+	wheelTick  time.Duration // of the wheel
 	signal     chan struct{} // something is in the inbox
 
 	poll   atomic.Pointer[poller] // made for the first connection that can be polled
@@ -36,6 +47,11 @@ type pacerWorker struct {
 	used  [wheelSlots / 64]uint64 // one bit a slot
 	tick  int64                   // the last one that was done
 	fired uint                    // since the worker began
+
+	// what busy goes by
+	rateFrom  time.Duration
+	rateFired uint
+	gathers   bool
 }
 
 type orderKind uint8
@@ -115,13 +131,34 @@ func (w *pacerWorker) run(precise bool) {
 		until := w.nextTick()
 		w.mu.Unlock()
 		if p := w.poll.Load(); p != nil {
+			if w.busy() {
+				until = w.gather(until)
+			}
 			if !w.pollUntil(p, until) {
 				return
 			}
-		} else if !sleep.until(w.pacer, until, w.signal) {
+		} else if !sleep.until(w.pacer, w.gather(until), w.signal) {
 			return
 		}
 	}
+}
+
+// gather puts a wake-up off until the end of its resolution.
+func (w *pacerWorker) gather(until time.Duration) time.Duration {
+	if until > Never-w.resolution {
+		return until
+	}
+	return (until + w.resolution - 1) / w.resolution * w.resolution
+}
+
+// busy reports whether so much comes due that it should be gathered.
+func (w *pacerWorker) busy() bool {
+	if now := w.pacer.Now(); now-w.rateFrom >= rateSpan {
+		fired := w.fired - w.rateFired
+		w.gathers = float64(fired)*float64(w.resolution) > fewEvents*float64(now-w.rateFrom)
+		w.rateFrom, w.rateFired = now, w.fired
+	}
+	return w.gathers
 }
 
 // pollUntil reads connections until an instant or a signal. It returns false
@@ -198,7 +235,7 @@ func (w *pacerWorker) insert(e *Entry) {
 		e.parked = true
 		return
 	}
-	tick := max(int64((e.due+w.resolution-1)/w.resolution), w.tick+1)
+	tick := max(int64((e.due+w.wheelTick-1)/w.wheelTick), w.tick+1)
 	slot := tick & wheelMask
 	e.next = w.slots[slot]
 	w.slots[slot] = e
@@ -207,7 +244,7 @@ func (w *pacerWorker) insert(e *Entry) {
 
 // advance fires everything that is due by now.
 func (w *pacerWorker) advance(now time.Duration) {
-	target := int64(now / w.resolution)
+	target := int64(now / w.wheelTick)
 	for w.tick < target {
 		// After a long sleep one round of the wheel visits every slot.
 		w.tick = max(w.tick+1, target-wheelSlots+1)
@@ -238,10 +275,9 @@ func (w *pacerWorker) advance(now time.Duration) {
 const pollEvery = 8
 
 func (w *pacerWorker) fire(e *Entry) {
-	if p := w.poll.Load(); p != nil {
-		if w.fired++; w.fired%pollEvery == 0 {
-			p.wait(0)
-		}
+	w.fired++
+	if p := w.poll.Load(); p != nil && w.fired%pollEvery == 0 {
+		p.wait(0)
 	}
 	e.due = e.paced.Fire(w.pacer.Now(), &w.lag)
 	w.insert(e)
@@ -261,7 +297,7 @@ func (w *pacerWorker) nextTick() time.Duration {
 		if set != 0 {
 			slot := word<<6 + bits.TrailingZeros64(set)
 			ahead := int64((slot - from) & wheelMask)
-			return time.Duration(w.tick+1+ahead) * w.resolution
+			return time.Duration(w.tick+1+ahead) * w.wheelTick
 		}
 	}
 	return Never
