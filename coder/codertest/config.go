@@ -65,6 +65,8 @@ type Config struct {
 	// Seed decides everything random: IDs, build times, failures, faults. The
 	// same seed and the same requests in the same order give the same choices.
 	Seed uint64
+
+	clock func() time.Time // of rate limits: tests hold it
 }
 
 // RouteFault makes a route slow or failing.
@@ -154,6 +156,9 @@ func (c Config) withDefaults() Config {
 	def(&c.LoginRateLimit, 60)
 	def(&c.Provisioners, 3)
 	def(&c.Replicas, 1)
+	if c.clock == nil {
+		c.clock = time.Now
+	}
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:0"
 	}

@@ -2,6 +2,7 @@ package codertest
 
 import (
 	"net"
+	"slices"
 	"sync"
 )
 
@@ -10,10 +11,12 @@ import (
 type connSet struct {
 	mu    sync.Mutex
 	conns map[*trackedConn]struct{}
+	count int // that were accepted
 }
 
 func newConnSet() *connSet { return &connSet{conns: map[*trackedConn]struct{}{}} }
 
+// list has the oldest first, so that a seed chooses the same ones again.
 func (s *connSet) list() []*trackedConn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -21,6 +24,7 @@ func (s *connSet) list() []*trackedConn {
 	for c := range s.conns {
 		out = append(out, c)
 	}
+	slices.SortFunc(out, func(a, b *trackedConn) int { return a.number - b.number })
 	return out
 }
 
@@ -49,6 +53,8 @@ func (l *trackingListener) Accept() (net.Conn, error) {
 	}
 	t := &trackedConn{TCPConn: c.(*net.TCPConn), set: l.conns, faults: l.faults}
 	l.conns.mu.Lock()
+	l.conns.count++
+	t.number = l.conns.count
 	l.conns.conns[t] = struct{}{}
 	l.conns.mu.Unlock()
 	return t, nil
@@ -60,6 +66,7 @@ type trackedConn struct {
 	*net.TCPConn
 	set    *connSet
 	faults *faults
+	number int
 }
 
 func (c *trackedConn) Read(b []byte) (int, error) {

@@ -47,10 +47,11 @@ func (s *Server) limit(w http.ResponseWriter, key string, limit int, bypass bool
 		return true
 	}
 	remaining, reset, ok := 0, int64(0), false
+	t := s.cfg.clock()
 	if bypass {
-		remaining, reset, ok = limit-1, time.Now().Truncate(window).Add(window).Unix(), true
+		remaining, reset, ok = limit-1, t.Truncate(window).Add(window).Unix(), true
 	} else {
-		remaining, reset, ok = s.limits.allow(key, limit, time.Now())
+		remaining, reset, ok = s.limits.allow(key, limit, t)
 	}
 	h := w.Header()
 	h.Set("X-Ratelimit-Limit", strconv.Itoa(limit))
