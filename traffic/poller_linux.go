@@ -16,7 +16,7 @@ type poller struct {
 	wakeup [2]int // a pipe that ends a wait
 	events []syscall.EpollEvent
 	batch  []*pollEntry
-	coarse bool // this kernel waits in whole milliseconds only
+	coarse bool // this kernel, or its 32-bit interface, waits in whole milliseconds
 
 	mu      sync.Mutex
 	entries []*pollEntry // by token
@@ -42,7 +42,7 @@ func newPoller() (*poller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a poller: %w", err)
 	}
-	p := &poller{epfd: epfd, events: make([]syscall.EpollEvent, 256)}
+	p := &poller{epfd: epfd, events: make([]syscall.EpollEvent, 256), coarse: unsafe.Sizeof(syscall.Timespec{}) != 16}
 	if err := syscall.Pipe2(p.wakeup[:], syscall.O_NONBLOCK|syscall.O_CLOEXEC); err != nil {
 		_ = syscall.Close(epfd)
 		return nil, fmt.Errorf("make a poller: %w", err)
