@@ -2,10 +2,8 @@ package codertest
 
 import (
 	"errors"
-	"io"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/coderscale/scaletest/coder/codertest/internal/keystream"
@@ -44,13 +42,12 @@ var errTextFrame = errors.New("unexpected frame type read (expected MessageBinar
 // serve reads until the end. The early bytes came with the handshake.
 func (c *ptyConn) serve(early []byte) {
 	err := c.frames.Feed(early, c)
-	raw, rawErr := c.conn.SyscallConn()
+	wait, waitErr := c.waiter()
 	if err == nil {
-		err = rawErr
+		err = waitErr
 	}
-	try := c.try
 	for err == nil {
-		if err = raw.Read(try); err != nil {
+		if err = wait(); err != nil {
 			break
 		}
 		c.hub.server.faults.gate.pass()
@@ -73,24 +70,6 @@ func (c *ptyConn) serve(early []byte) {
 	c.session.detach(c)
 	c.hub.remove(c)
 	_ = c.conn.Close() // there is nothing left to say
-}
-
-// try reads when there is something, into a buffer that it borrows then.
-func (c *ptyConn) try(fd uintptr) bool {
-	p := inputs.Get().(*[]byte)
-	n, err := syscall.Read(int(fd), *p)
-	for err == syscall.EINTR {
-		n, err = syscall.Read(int(fd), *p)
-	}
-	if err == syscall.EAGAIN {
-		inputs.Put(p)
-		return false
-	}
-	if n == 0 && err == nil {
-		err = io.EOF
-	}
-	c.scratch, c.n, c.readErr = p, n, err
-	return true
 }
 
 var (
