@@ -10,10 +10,13 @@ import (
 
 // Bench runs a scenario once for each iteration of the benchmark, and reports
 // its numbers in units that benchstat compares: p50-ns and p99-ns of the
-// response times of the scenario's actions, MB/s sent if it sends, and
-// errors/op: failed actions, iterations that failed without one, and users who
-// did not get ready, for each run of the scenario. Use it with -benchtime=1x -count=6: benchstat wants six samples for an interval.
-// The benchmark fails unless every verdict is pass.
+// response times of all the scenario's actions together, MB/s sent if it sends,
+// and errors/op: failed actions, iterations that failed without one, and users
+// who did not get ready, for each run of the scenario.
+//
+// Use it with -benchtime=1x -count=6: benchstat wants six samples for an
+// interval. The benchmark fails unless every verdict is pass. Results are
+// written only where CODER_SCALETEST_ARTIFACTS or -artifacts asks for them.
 func Bench(b *testing.B, scenario harness.Scenario) {
 	b.Helper()
 	var response histogram.Histogram

@@ -24,7 +24,8 @@ const namePrefix = "scaletest-"
 // connected agent, are named in the log and left out.
 //
 // It fails the test if none is left, if the range goes beyond the end, if the
-// template does not exist, or if the token may not open terminals in them.
+// template does not exist, if the token may not open terminals in them, or if
+// something in front of the deployment lets no WebSockets through.
 func (t *Target) Workspaces(tb TB) []runners.Workspace {
 	tb.Helper()
 	ws, skipped, err := t.workspaces(tb.Context())
@@ -32,7 +33,7 @@ func (t *Target) Workspaces(tb TB) []runners.Workspace {
 		tb.Logf("left out: %s", s)
 	}
 	if err != nil {
-		tb.Fatalf("%v", err)
+		tb.Fatalf("%s", oneLine(err))
 		return nil
 	}
 	return ws
@@ -77,7 +78,10 @@ func (t *Target) workspaces(ctx context.Context) (ws []runners.Workspace, skippe
 	if len(ws) == 0 {
 		return nil, skipped, fmt.Errorf("none of %d workspaces can be used, %s: start them first", len(all), skipped[0])
 	}
-	return ws, skipped, t.mayOpen(ctx, all, ws)
+	if err := t.mayOpen(ctx, all); err != nil {
+		return nil, skipped, err
+	}
+	return ws, skipped, t.passesUpgrades(ctx, ws[0].ID)
 }
 
 func (t *Target) nothingFound(template string) error {
@@ -133,7 +137,7 @@ func orNone(names []string) string {
 }
 
 // mayOpen asks whether the token may open terminals, owner by owner.
-func (t *Target) mayOpen(ctx context.Context, all []coder.Workspace, ws []runners.Workspace) error {
+func (t *Target) mayOpen(ctx context.Context, all []coder.Workspace) error {
 	type owner struct{ id, organization string }
 	first := map[owner]string{}
 	for _, w := range all {
