@@ -42,7 +42,7 @@ func (s *Server) deploymentRoutes() {
 		if c.user.owner() {
 			return http.StatusOK, object{"config": object{}, "options": []int{}}
 		}
-		return http.StatusForbidden, apiError{Message: "Forbidden.", Detail: "You don't have permission to view this content. If you believe this is a mistake, please contact your administrator or try signing in with different credentials."}
+		return http.StatusForbidden, forbidden
 	})
 	fixed("/external-auth", object{"providers": []object{{"id": "github", "type": "github", "device": true, "display_name": "GitHub",
 		"display_icon": "/icon/github.svg", "allow_refresh": true, "allow_validate": true, "supports_revocation": true,

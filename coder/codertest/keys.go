@@ -3,6 +3,7 @@ package codertest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -85,6 +86,7 @@ func listTokens(c *call, u *user) (int, any) {
 			out = append(out, tokenJSON{keyView(k), u.username})
 		}
 	}
+	slices.SortFunc(out, func(a, b tokenJSON) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	return http.StatusOK, out
 }
 

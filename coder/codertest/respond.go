@@ -33,6 +33,9 @@ func invalid(message string, pairs ...string) apiError {
 // notFound is said of what does not exist and of what may not be seen.
 var notFound = apiError{Message: "Resource not found or you do not have access to this resource"}
 
+// forbidden is said of what may be seen but not done.
+var forbidden = apiError{Message: "Forbidden.", Detail: "You don't have permission to view this content. If you believe this is a mistake, please contact your administrator or try signing in with different credentials."}
+
 // page is an answer that is not JSON.
 type page struct {
 	contentType string

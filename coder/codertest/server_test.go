@@ -26,15 +26,6 @@ func get(t testing.TB, s *Server, token, path string) (int, []byte) {
 	return resp.StatusCode, body
 }
 
-func TestNewRefusesAConfigurationThatMakesNoSense(t *testing.T) {
-	s, err := New(Config{Workspaces: -1, RateLimit: -2, BuildFailureRate: 2, BuildTime: Latency{Min: -1},
-		Routes: []RouteFault{{Path: "x", ErrorRate: 3, ErrorStatus: 200}}})
-	require.Nil(t, s)
-	for _, want := range []string{"Workspaces is -1", "RateLimit is -2", "BuildFailureRate is 2", "BuildTime: a time is negative", "Routes[0]: ", "ErrorRate is 3", "ErrorStatus is 200", `Path is "x"`} {
-		require.ErrorContains(t, err, want)
-	}
-}
-
 func TestNewReportsAnAddressThatIsTaken(t *testing.T) {
 	s := Start(t, Config{})
 	_, err := New(Config{Addr: s.URL()[len("http://"):]})

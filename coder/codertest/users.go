@@ -323,6 +323,8 @@ var setStatus = changingUser(func(c *call, u *user) (int, any) {
 	switch {
 	case !ok:
 		return http.StatusNotFound, msg("Route not found.")
+	case !c.user.owner():
+		return http.StatusForbidden, forbidden
 	case want == "suspended" && u == c.user:
 		return http.StatusBadRequest, msg("You cannot suspend yourself.")
 	case want == "suspended" && u.owner():
