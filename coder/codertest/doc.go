@@ -11,4 +11,33 @@
 // The workspaces are named scaletest-0, scaletest-1 and so on. All of them are
 // running, with an agent that is connected and ready. Nothing behind them is
 // real: a terminal is a line discipline and a program that this package plays.
+//
+// # What can be set
+//
+// The zero [Config] is a healthy deployment with the rate limits of a real one.
+//
+//   - Size: Workspaces and Users. With users, the workspaces are theirs, and
+//     permissions matter: a member sees only their own.
+//   - Builds: BuildTime, BuildFailureRate, AgentTime, and Provisioners, beyond
+//     which jobs wait in line.
+//   - Limits: RateLimit and LoginRateLimit, with -1 for none. Load tests want
+//     that, or the header by which owners go past the limits.
+//   - Faults of routes: Routes make requests slow, failing, or without an
+//     answer. A [Latency] is fixed, uniform or log-normal.
+//   - Replicas: so many servers behind one address.
+//   - Repeatability: Seed decides IDs, times and faults.
+//
+// # What can go wrong meanwhile
+//
+// [Server.Freeze], [Server.Thaw] and [Server.Stall] hold up all traffic.
+// [Server.DropConnections] resets a share of the connections, and
+// [Server.StopReplica] takes a replica away with its own. [Server.KillAgent],
+// [Server.FreezeAgent] and [Server.ThawAgent] are for the agent of one
+// workspace. [Server.Stats] counts what has happened.
+//
+// # What is missing
+//
+// There are no workspace apps, no tailnet, no dynamic parameters, and no
+// metrics of the server. testdata/unsupported.txt lists each recording that the
+// deployment is not held to.
 package codertest
