@@ -147,17 +147,23 @@ func (t *Target) Describe() string {
 	return t.cfg.URL + " (" + t.Version() + ")"
 }
 
-// loopback reports whether the deployment is on this machine.
-func (t *Target) loopback() bool {
-	if !t.cfg.Live() {
-		return true
-	}
+// host is the deployment's host name, without a port; "" if it is embedded.
+func (t *Target) host() string {
 	u, err := url.Parse(t.cfg.URL)
 	if err != nil {
-		return false
+		return ""
 	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	return u.Hostname()
+}
+
+// Confirmed reports whether the deployment may be loaded beyond what its
+// operators could take for usual: it is on this machine, or CODER_SCALETEST_YES
+// names its host. Run asks before it lets loose more than 1000 users; a scenario
+// that floods otherwise should ask itself.
+func (t *Target) Confirmed() bool {
+	host := t.host()
+	ip := net.ParseIP(host)
+	return !t.cfg.Live() || host == "localhost" || ip != nil && ip.IsLoopback() || t.cfg.Yes == host
 }
 
 // info describes the target for the result.

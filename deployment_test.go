@@ -36,6 +36,8 @@ func deploy(t *testing.T, cfg codertest.Config) deployment {
 	client, err := coder.New(coder.Config{URL: s.URL(), Token: s.OwnerToken(), PollInterval: time.Millisecond})
 	require.NoError(t, err)
 	t.Cleanup(client.CloseIdleConnections)
+	_, err = client.BuildInfo(t.Context()) // it is there before another process comes
+	require.NoError(t, err)
 	return deployment{s, client}
 }
 

@@ -19,7 +19,8 @@
 //	}
 //
 // [Connect] reads the environment, validates all of it at once, and checks that
-// the deployment can be reached, is Coder, and takes the token. [Run] runs
+// the deployment can be reached, is Coder, and takes the token; [ConnectClient]
+// is for those who have a client already, such as the official SDK's. [Run] runs
 // scenarios, prints a heartbeat line each second and a summary, writes
 // result.json, and fails the test unless the verdict is pass. [Bench] does the
 // same for a benchmark, whose lines benchstat compares.

@@ -3,6 +3,8 @@
 package scaletest
 
 import (
+	"strings"
+
 	"github.com/coderscale/scaletest/harness"
 )
 
@@ -18,3 +20,10 @@ func Summary(res *harness.Result, path string) string { return summary(res, path
 
 // UsableAgent is the agent of a workspace that can be used, or what is wrong.
 var UsableAgent = usableAgent
+
+// Heartbeat is what is printed each second.
+func Heartbeat(s harness.Snapshot) string {
+	var b strings.Builder
+	(&console{out: &b, scenarios: len(s.Scenarios)}).snapshot(s)
+	return b.String()
+}

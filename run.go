@@ -2,7 +2,7 @@ package scaletest
 
 import (
 	"fmt"
-	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -90,6 +90,7 @@ func runPlan(tb TB, plan harness.Plan, c *console) (res *harness.Result, path st
 	defer heard.release()
 	run, err := harness.Start(tb.Context(), plan)
 	if err != nil {
+		_ = os.Remove(dir) // it is empty, or stays
 		tb.Fatalf("%v", err)
 		return nil, ""
 	}
@@ -185,18 +186,15 @@ func fits(tb TB, plan *harness.Plan) error {
 
 // safe refuses a crowd that its host's operator may not expect.
 func (t *Target) safe(plan harness.Plan) error {
-	if t.loopback() {
-		return nil
-	}
 	users := 0
 	for _, s := range plan.Scenarios {
 		users += s.Schedule.Users()
 	}
-	u, err := url.Parse(t.cfg.URL)
-	if err != nil || users <= safeUsers || t.cfg.Yes == u.Hostname() {
-		return err
+	if users <= safeUsers || t.Confirmed() {
+		return nil
 	}
-	return fmt.Errorf("%d users on %s are more than the %d that need no confirmation: set CODER_SCALETEST_YES=%s if its operators know", users, u.Hostname(), safeUsers, u.Hostname())
+	host := t.host()
+	return fmt.Errorf("%d users on %s are more than the %d that need no confirmation: set CODER_SCALETEST_YES=%s if its operators know", users, host, safeUsers, host)
 }
 
 // replaceThresholds puts the environment's thresholds in place of the code's.

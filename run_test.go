@@ -19,6 +19,8 @@ import (
 	"github.com/coderscale/scaletest/coder"
 	"github.com/coderscale/scaletest/coder/codertest"
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/runners"
+	"github.com/coderscale/scaletest/traffic"
 )
 
 var visit = harness.NewAction("visit")
@@ -103,6 +105,23 @@ func held(d time.Duration) harness.Scenario {
 	s := visiting(1, 0)
 	s.Schedule = harness.AllAtOnce(1).Hold(d)
 	return s
+}
+
+func TestTickOfZeroInCodeIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	environment(t, p+"ARTIFACTS="+dir)
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		target := tiny.Connect(tb)
+		s := typing(target.Workspaces(tb), time.Second)
+		s.Runner = runners.Terminal(target.Workspaces(tb), traffic.Constant(100, 0))
+		scaletest.Run(tb, s)
+	})
+	require.Len(t, tb.fatal, 1)
+	assert.Contains(t, tb.fatal[0], "interval")
+	assert.NotContains(t, tb.fatal[0], "\n")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, left, "a folder for results that will never be")
 }
 
 func TestDryRunTouchesNothing(t *testing.T) {

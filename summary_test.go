@@ -113,6 +113,22 @@ func TestSummaryFitsATerminal(t *testing.T) {
 	}
 }
 
+func TestHeartbeatReadsWell(t *testing.T) {
+	terminals := harness.Second{
+		Scenario: "terminals", At: 7, Span: 1, Users: 200, BytesIntended: 8_192_000, BytesAchieved: 8_191_000, Errors: 3,
+		Actions: map[string]harness.ActionSecond{"echo": {Count: 2000, Errors: 3, P50: 0.000713, P99: 0.00123}},
+	}
+	visits := harness.Second{
+		Scenario: "visits", At: 7, Span: 1, Users: 5, Dropped: 2,
+		Actions: map[string]harness.ActionSecond{"visit": {Count: 20, P50: 0.0123, P99: 1.5}},
+	}
+	rest := terminals
+	rest.Span = 0.01
+	golden(t, "heartbeat.txt", scaletest.Heartbeat(harness.Snapshot{Scenarios: []harness.Second{terminals}})+
+		scaletest.Heartbeat(harness.Snapshot{Scenarios: []harness.Second{rest}})+ // too short for a line
+		scaletest.Heartbeat(harness.Snapshot{Scenarios: []harness.Second{terminals, visits}}))
+}
+
 func TestHeartbeatSaysWhatIsGoingOn(t *testing.T) {
 	environment(t)
 	tb := attempt(t, nil, func(tb *fakeTB) {

@@ -8,7 +8,9 @@ import (
 )
 
 // TB is what [Connect] and [Run] need of a test or benchmark. *testing.T and
-// *testing.B have it, and so can a fake.
+// *testing.B have it, and so can a fake. Where they are there, these are used
+// too: Output() for what is printed while the test runs, Deadline() for plans
+// that would not end in time, and ArtifactDir() for results.
 type TB interface {
 	Helper()
 	Name() string
