@@ -27,3 +27,12 @@ func Heartbeat(s harness.Snapshot) string {
 	(&console{out: &b, scenarios: len(s.Scenarios)}).snapshot(s)
 	return b.String()
 }
+
+// Prepared is the plan that is run, with what the environment says filled in.
+func Prepared(tb TB, environ []string, plan harness.Plan) (harness.Plan, error) {
+	cfg, err := ConfigFromEnv(environ)
+	if err != nil {
+		return plan, err
+	}
+	return (&Target{cfg: cfg}).prepare(tb, plan)
+}
