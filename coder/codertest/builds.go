@@ -3,7 +3,6 @@ package codertest
 import (
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 
@@ -75,75 +74,46 @@ func createWorkspace(c *call) (int, any) {
 	if owner != c.user && !c.user.owner() {
 		return http.StatusForbidden, apiError{Message: "Unauthorized to create workspace.", Detail: "You are unable to create a workspace in this organization. It is possible to have access to the template, but not be able to create a workspace. Please contact an administrator about your permissions if you feel this is an error."}
 	}
-	t := st.templates[in.TemplateID]
+	t, v := st.templates[in.TemplateID], (*version)(nil)
 	if in.TemplateVersionID != none {
-		v := st.versions[in.TemplateVersionID]
-		if v == nil {
+		if v = st.versions[in.TemplateVersionID]; v == nil {
 			return http.StatusBadRequest, invalid(fmt.Sprintf("Template version %q doesn't exist.", in.TemplateVersionID), "template_version_id", "template not found")
 		}
-		t = v.template
+		if v.template != nil {
+			t = st.templates[v.template.id]
+		}
 	}
 	if t == nil {
 		return http.StatusBadRequest, invalid(fmt.Sprintf("Template %q doesn't exist.", in.TemplateID), "template_id", "template not found")
 	}
+	if v == nil {
+		v = t.active
+	}
+	if status, e := v.usable(); e != nil {
+		return status, e
+	}
 	if st.byFullName[fullName(owner.username, in.Name)] != nil {
 		return http.StatusConflict, invalid(fmt.Sprintf("Workspace %q already exists.", in.Name), "name", "This value is already in use and should be unique.")
 	}
-	values, e := t.active.resolve(in.RichParameterValues, nil)
+	values, e := v.resolve(in.RichParameterValues, nil)
 	if e != nil {
 		return http.StatusBadRequest, e
 	}
 	w := st.newWorkspace(owner, t, in.Name)
 	w.autostart, w.ttlMillis = in.AutostartSchedule, in.TTLMillis
+	if w.ttlMillis == nil && t.ttlMillis > 0 {
+		w.ttlMillis = &t.ttlMillis
+	}
 	if in.AutomaticUpdates != "" {
 		w.automaticUpdates = in.AutomaticUpdates
 	}
 	b := st.newBuild(w, c.user, "start", "initiator")
-	if v := st.versions[in.TemplateVersionID]; v != nil {
-		b.version = v
-	}
-	b.parameters = values
+	b.version, b.parameters = v, values
 	st.addWorkspace(w)
 	c.s.enqueue(b)
-	v := c.s.workspaceView(w, c.user)
-	v.LatestBuild = c.s.newBuildView(b)
-	return http.StatusCreated, v
-}
-
-// resolve makes the values of a build: what is given, what the last build had,
-// the default. Names that the template does not have are ignored.
-func (v *version) resolve(given, last []parameterValue) ([]parameterValue, *apiError) {
-	find := func(in []parameterValue, name string) (string, bool) {
-		i := slices.IndexFunc(in, func(p parameterValue) bool { return p.Name == name })
-		if i < 0 {
-			return "", false
-		}
-		return in[i].Value, true
-	}
-	out := []parameterValue{}
-	var bad []string
-	for _, p := range v.parameters {
-		old, had := find(last, p.Name)
-		value, ok := find(given, p.Name)
-		switch {
-		case ok && had && !p.Mutable && value != old:
-			bad = append(bad, p.Name, fmt.Sprintf("Immutable parameter changed; Parameter %q is not mutable, so it can't be updated after creating a workspace.", p.Name))
-		case !ok && had:
-			value = old
-		case !ok:
-			value = p.DefaultValue
-		case p.ValidationRegex != "":
-			if re, err := regexp.Compile(p.ValidationRegex); err == nil && !re.MatchString(value) {
-				bad = append(bad, p.Name, fmt.Sprintf("Invalid parameter value according to 'validation' block; %s (value %q does not match %q)", p.ValidationError, value, p.ValidationRegex))
-			}
-		}
-		out = append(out, parameterValue{p.Name, value})
-	}
-	if bad != nil {
-		e := invalid("Unable to validate parameters", bad...)
-		return nil, &e
-	}
-	return out, nil
+	view := c.s.workspaceView(w, c.user)
+	view.LatestBuild = c.s.newBuildView(b)
+	return http.StatusCreated, view
 }
 
 var buildReasons = []string{"", "dashboard", "cli", "ssh_connection", "vscode_connection", "jetbrains_connection", "task_manual_pause"}
@@ -179,8 +149,13 @@ func createBuild(c *call) (int, any) {
 			return http.StatusForbidden, apiError{Message: onlyManagers, Detail: onlyManagers}
 		}
 		v := w.latest().version
-		if n := c.s.state.versions[in.TemplateVersionID]; n != nil {
-			v = n
+		if n := in.TemplateVersionID; n != uuid.Nil {
+			if v = c.s.state.versions[n]; v == nil || v.template != w.template {
+				return http.StatusBadRequest, invalid("Template version not found.", "template_version_id", "template version not found")
+			}
+		}
+		if status, e := v.usable(); e != nil {
+			return status, e
 		}
 		values, e := v.resolve(in.RichParameterValues, w.latest().parameters)
 		if e != nil {
@@ -258,7 +233,7 @@ var cancelBuild = withBuild(func(c *call, b *build) (int, any) {
 		return http.StatusBadRequest, msg("Job has already been marked as canceled!")
 	case want != "" && want != b.status:
 		return http.StatusPreconditionFailed, msg("Job is not in the expected state.")
-	case !c.user.owner() && want != "pending":
+	case !c.user.owner() && want != "pending" && !b.workspace.template.mayCancel:
 		return http.StatusForbidden, msg("User is not allowed to cancel workspace builds. Owner role is required.")
 	}
 	t := now()
@@ -266,7 +241,7 @@ var cancelBuild = withBuild(func(c *call, b *build) (int, any) {
 	if b.status == "pending" {
 		// Nobody who follows the logs hears of this: there are none.
 		b.completed, b.status = &t, "canceled"
-		c.s.jobs.queue = slices.DeleteFunc(c.s.jobs.queue, func(o *build) bool { return o == b })
+		c.s.jobs.drop(b)
 		b.workspace.changed.fire()
 	} else {
 		b.status = "canceling"

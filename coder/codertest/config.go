@@ -33,8 +33,8 @@ type Config struct {
 	// 60, and -1 no limit.
 	LoginRateLimit int
 
-	// BuildTime is how long the job of a build runs. The zero value means one
-	// to two seconds.
+	// BuildTime is how long the job of a build runs, or the import of a template
+	// version. The zero value means one to two seconds.
 	BuildTime Latency
 
 	// BuildFailureRate is the fraction of builds that fail, from 0 to 1.
@@ -46,6 +46,11 @@ type Config struct {
 	// AgentTime is the time from the end of a build to a ready agent. The zero
 	// value means none.
 	AgentTime Latency
+
+	// Parameters are what templates ask for when a workspace is made. Nil means
+	// three optional ones: greeting (lowercase letters), size (small or large,
+	// can't be changed later) and delay (0 to 300). An empty slice means none.
+	Parameters []Parameter
 
 	// Routes are faults of single routes. The first that matches counts.
 	Routes []RouteFault
@@ -118,6 +123,16 @@ func (c Config) Validate() error {
 	}
 	if err := c.AgentTime.Validate(); err != nil {
 		add("AgentTime: %w", err)
+	}
+	names := map[string]bool{}
+	for i, p := range c.Parameters {
+		if err := p.Validate(); err != nil {
+			add("Parameters[%d]: %w", i, err)
+		}
+		if names[p.Name] {
+			add("Parameters[%d]: there is another one named %q", i, p.Name)
+		}
+		names[p.Name] = true
 	}
 	for i, f := range c.Routes {
 		if err := f.Validate(); err != nil {

@@ -83,13 +83,6 @@ func (s *Server) deploymentRoutes() {
 	s.private("GET /api/v2/organizations/{organization}/members/{user}", inOrganization(withUser(func(c *call, u *user) (int, any) {
 		return http.StatusOK, c.s.memberView(u)
 	})))
-	s.private("GET /api/v2/templateversions/{version}/logs", withVersion(func(_ *call, v *version) (int, any) {
-		out := []logJSON{}
-		for i, l := range buildStages {
-			out = append(out, logJSON{int64(i + 1), v.created, l.source, l.level, l.stage, l.output})
-		}
-		return http.StatusOK, out
-	}))
 }
 
 // daus is a count for each of the last sixty days.

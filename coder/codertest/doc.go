@@ -22,6 +22,7 @@
 //     which jobs wait in line.
 //   - Limits: RateLimit and LoginRateLimit, with -1 for none. Load tests want
 //     that, or the header by which owners go past the limits.
+//   - Templates: Parameters are what they ask for. Others can be uploaded.
 //   - Faults of routes: Routes make requests slow, failing, or without an
 //     answer. A [Latency] is fixed, uniform or log-normal.
 //   - Replicas: so many servers behind one address.

@@ -6,11 +6,17 @@ import (
 	"time"
 )
 
-// jobs are the provisioners: so many builds at a time, the others wait in
+// queued is a build or an import.
+type queued interface {
+	// begin is called with the lock held, when a provisioner takes the job.
+	begin(s *Server)
+}
+
+// jobs are the provisioners: so many jobs at a time, the others wait in
 // order. They are guarded by the state's lock.
 type jobs struct {
 	rng     *rand.Rand
-	queue   []*build
+	queue   []queued
 	running int
 	timers  map[*time.Timer]struct{}
 	closed  bool
@@ -18,12 +24,17 @@ type jobs struct {
 	last    *build // that has ended
 }
 
-// position is the place of a pending build in the queue, and its length.
-func (j *jobs) position(b *build) (position, size int) {
-	if b.status != "pending" {
+// position is the place of a pending job in the queue, and its length.
+func (j *jobs) position(q queued, status string) (position, size int) {
+	if status != "pending" {
 		return 0, 0
 	}
-	return slices.Index(j.queue, b) + 1, len(j.queue)
+	return slices.Index(j.queue, q) + 1, len(j.queue)
+}
+
+// drop takes a job from the queue.
+func (j *jobs) drop(q queued) {
+	j.queue = slices.DeleteFunc(j.queue, func(o queued) bool { return o == q })
 }
 
 // after runs f with the lock held.
@@ -71,7 +82,11 @@ func (s *Server) stopJobs() {
 // enqueue hands a build to the provisioners.
 func (s *Server) enqueue(b *build) {
 	s.stats.builds.Add(1)
-	s.jobs.queue = append(s.jobs.queue, b)
+	s.submit(b)
+}
+
+func (s *Server) submit(q queued) {
+	s.jobs.queue = append(s.jobs.queue, q)
 	s.after(acquireTime, s.dispatch)
 }
 
@@ -81,22 +96,22 @@ const acquireTime = 10 * time.Millisecond
 // cancelTime is how long Terraform takes to stop.
 func (s *Server) cancelTime() time.Duration { return s.cfg.BuildTime.sample(s.jobs.rng) / 4 }
 
-// dispatch starts queued builds while there are provisioners. A build shows as
+// dispatch starts queued jobs while there are provisioners. A job shows as
 // pending for a moment, as real ones do.
 func (s *Server) dispatch() {
 	j := &s.jobs
 	for !j.held && j.running < s.cfg.Provisioners && len(j.queue) > 0 {
-		b := j.queue[0]
+		next := j.queue[0]
 		j.queue = j.queue[1:]
 		j.running++
-		s.begin(b)
+		next.begin(s)
 	}
 }
 
-func (s *Server) begin(b *build) {
+func (b *build) begin(s *Server) {
 	t := now()
 	b.started, b.updated, b.status, b.worker = &t, t, "running", s.state.newID()
-	s.state.startLogs(b)
+	s.state.startLogs(&b.logs)
 	s.changed(b)
 	fail := s.jobs.rng.Float64() < s.cfg.BuildFailureRate
 	b.stop = s.after(s.cfg.BuildTime.sample(s.jobs.rng), func() {
@@ -115,7 +130,7 @@ func (s *Server) finish(b *build, status string) {
 	s.jobs.running--
 	s.jobs.last = b
 	b.workspace.template.took(b.transition, t.Sub(*b.started))
-	s.state.endLogs(b)
+	s.state.endLogs(&b.logs)
 	if status == "succeeded" {
 		s.settle(b, t)
 	}

@@ -23,14 +23,14 @@ var buildStages = []struct{ source, level, stage, output string }{
 }
 
 // startLogs writes what is said until the end of a build, and endLogs the rest.
-func (st *state) startLogs(b *build) { st.addLogs(b, 0, len(buildStages)-2) }
-func (st *state) endLogs(b *build)   { st.addLogs(b, len(buildStages)-2, len(buildStages)) }
+func (st *state) startLogs(to *[]logJSON) { st.addLogs(to, 0, len(buildStages)-2) }
+func (st *state) endLogs(to *[]logJSON)   { st.addLogs(to, len(buildStages)-2, len(buildStages)) }
 
-func (st *state) addLogs(b *build, from, to int) {
+func (st *state) addLogs(lines *[]logJSON, from, to int) {
 	t := now().Truncate(time.Millisecond)
 	for _, l := range buildStages[from:to] {
 		st.logID++
-		b.logs = append(b.logs, logJSON{st.logID, t, l.source, l.level, l.stage, l.output})
+		*lines = append(*lines, logJSON{st.logID, t, l.source, l.level, l.stage, l.output})
 	}
 }
 
@@ -61,8 +61,21 @@ func buildLogs(c *call) (int, any) {
 	case e != nil:
 		return http.StatusBadRequest, e
 	}
+	return c.jobLogs(after, jobLog{&b.changed, &b.logs, &b.status})
+}
+
+// jobLog is where the log of a job is. The lines and the status are guarded by
+// the state's lock.
+type jobLog struct {
+	changed *signal
+	lines   *[]logJSON
+	status  *string
+}
+
+// jobLogs answers with the log of a job, or follows it.
+func (c *call) jobLogs(after int64, job jobLog) (int, any) {
 	if !c.r.URL.Query().Has("follow") {
-		lines, _, _ := c.logsAfter(b, after)
+		lines, _, _ := c.logsAfter(job, after)
 		if c.r.URL.Query().Get("format") == "text" {
 			var text strings.Builder
 			for _, l := range lines {
@@ -77,7 +90,7 @@ func buildLogs(c *call) (int, any) {
 		return handled, nil
 	}
 	for {
-		lines, done, changed := c.logsAfter(b, after)
+		lines, done, changed := c.logsAfter(job, after)
 		for _, l := range lines {
 			st.sendFragmented(l)
 			after = l.ID
@@ -96,17 +109,17 @@ func buildLogs(c *call) (int, any) {
 
 // logsAfter returns what is new, whether there will be more, and a channel that
 // is closed then.
-func (c *call) logsAfter(b *build, after int64) ([]logJSON, bool, <-chan struct{}) {
-	changed := b.changed.wait()
+func (c *call) logsAfter(job jobLog, after int64) ([]logJSON, bool, <-chan struct{}) {
+	changed := job.changed.wait()
 	c.s.state.mu.RLock()
 	defer c.s.state.mu.RUnlock()
 	out := []logJSON{}
-	for _, l := range b.logs {
+	for _, l := range *job.lines {
 		if l.ID > after {
 			out = append(out, l)
 		}
 	}
-	return out, b.done(), changed
+	return out, jobDone(*job.status), changed
 }
 
 func agentLogs(c *call) (int, any) {

@@ -12,6 +12,12 @@ import (
 type template struct {
 	id               uuid.UUID
 	name             string
+	displayName      string
+	description      string
+	icon             string
+	ttlMillis        int64 // of its workspaces, 0 for none
+	bumpMillis       int64
+	mayCancel        bool // members their builds
 	created, updated time.Time
 	createdBy        *user
 	versions         []*version
@@ -21,12 +27,18 @@ type template struct {
 }
 
 type version struct {
-	id, jobID, fileID, worker uuid.UUID
-	template                  *template
-	name, message             string
-	created                   time.Time
-	createdBy                 *user
-	parameters                []parameterJSON
+	id, jobID, fileID, worker    uuid.UUID
+	template                     *template // nil before it has one
+	name, message                string
+	created, updated             time.Time
+	createdBy                    *user
+	parameters                   []parameterJSON
+	status, err                  string // of its import
+	started, completed, canceled *time.Time
+	logs                         []logJSON
+	changed                      signal
+	stop                         func() bool
+	source                       *file
 }
 
 type app struct {
@@ -79,17 +91,22 @@ type build struct {
 
 func (st *state) addTemplate(by *user, name string, parameters []parameterJSON) *template {
 	t := &template{id: st.newID(), name: name, created: now(), createdBy: by}
-	t.updated = t.created
+	t.updated, t.bumpMillis = t.created, int64(time.Hour/time.Millisecond)
 	st.templates[t.id] = t
 	st.addVersion(t, by, "", parameters)
 	return t
 }
 
+// addVersion adds one that has been imported already, and makes it the active
+// one.
 func (st *state) addVersion(t *template, by *user, message string, parameters []parameterJSON) *version {
 	v := &version{
 		id: st.newID(), jobID: st.newID(), fileID: st.newID(), worker: st.newID(), template: t,
 		name: "tidy_" + st.letters(6), message: message, created: now(), createdBy: by, parameters: parameters,
+		status: "succeeded",
 	}
+	v.updated, v.started, v.completed = v.created, &v.created, &v.created
+	st.addLogs(&v.logs, 0, len(buildStages))
 	st.versions[v.id] = v
 	t.versions = append(t.versions, v)
 	t.active = v
@@ -123,8 +140,10 @@ func (st *state) newBuild(w *workspace, by *user, transition, reason string) *bu
 func (b *build) running() bool { return b.transition == "start" && b.status == "succeeded" }
 
 // done reports whether the job has ended.
-func (b *build) done() bool {
-	return b.status == "succeeded" || b.status == "failed" || b.status == "canceled"
+func (b *build) done() bool { return jobDone(b.status) }
+
+func jobDone(status string) bool {
+	return status == "succeeded" || status == "failed" || status == "canceled"
 }
 
 // workspaceStatus is the status of the workspace after this build.

@@ -3,6 +3,7 @@ package codertest
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -67,15 +68,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if !s.limit(w, bucket, limit, bypass) {
 			return
 		}
+		if isFiles(r) && limit > 0 && !s.limit(w, "files "+who+" "+path.Clean(r.URL.Path), filesPerMinute, bypass) {
+			return
+		}
 	}
-	if r.ContentLength > maxBody {
+	limit := int64(maxBody)
+	if isFiles(r) {
+		limit = maxFile
+	}
+	if r.ContentLength > limit {
 		// An answer would be lost if the connection were reset.
 		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 4*maxBody))
 		h.Set("Connection", "close")
-		write(w, http.StatusRequestEntityTooLarge, apiError{Message: "Request body too large.", Detail: "Maximum request body size is 4194304 bytes."})
+		write(w, http.StatusRequestEntityTooLarge, apiError{Message: "Request body too large.", Detail: fmt.Sprintf("Maximum request body size is %d bytes.", limit)})
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	c := &call{s: s, w: w, r: r, key: key}
 	if key != nil {
 		c.user = key.user

@@ -30,9 +30,11 @@ type state struct {
 	workspaceList []*workspace // by owner and name
 	byFullName    map[string]*workspace
 	builds        map[uuid.UUID]*build
+	files         map[uuid.UUID]*file
 	agents        map[uuid.UUID]*agent
 
-	logID int64
+	parameters []parameterJSON // of imported versions
+	logID      int64
 }
 
 type organization struct {
@@ -74,6 +76,7 @@ func newState(seed uint64) *state {
 		workspaces:  map[uuid.UUID]*workspace{},
 		byFullName:  map[string]*workspace{},
 		builds:      map[uuid.UUID]*build{},
+		files:       map[uuid.UUID]*file{},
 		agents:      map[uuid.UUID]*agent{},
 	}
 	st.organization = organization{id: st.newID(), created: now()}
@@ -190,7 +193,9 @@ func fullName(owner, name string) string {
 func (st *state) populate(cfg Config) *apiKey {
 	admin := st.addUser(user{username: "admin", name: "Admin User", email: "admin@example.com", password: "Passw0rd!Scale"})
 	key := st.addKey(apiKey{user: admin, name: "codertest", loginType: "token", lifetime: 7 * 24 * time.Hour})
-	tpl := st.addTemplate(admin, "scaletest", nil)
+	st.parameters = cfg.parameters()
+	tpl := st.addTemplate(admin, "scaletest", st.parameters)
+	values := tpl.active.defaults()
 	owners := []*user{admin}
 	for i := range cfg.Users {
 		name := fmt.Sprintf("scaletest-user-%d", i)
@@ -206,7 +211,7 @@ func (st *state) populate(cfg Config) *apiKey {
 		b := st.newBuild(w, admin, "start", "initiator")
 		started := b.created
 		b.started, b.completed, b.status = &started, &started, "succeeded"
-		b.worker = st.newID()
+		b.worker, b.parameters = st.newID(), values
 		st.attachAgent(b)
 		b.agent.connect(started)
 		st.workspaces[w.id] = w

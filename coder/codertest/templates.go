@@ -28,6 +28,9 @@ func (s *Server) templateRoutes() {
 		return http.StatusOK, out
 	}))
 	s.versionRoutes()
+	s.fileRoutes()
+	s.importRoutes()
+	s.templateChangeRoutes()
 }
 
 // inOrganization refuses organizations that don't exist.

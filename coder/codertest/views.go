@@ -43,9 +43,11 @@ func (s *Server) templateView(t *template) templateJSON {
 	return templateJSON{
 		ID: t.id, CreatedAt: t.created, UpdatedAt: t.updated, OrganizationID: s.state.organization.id,
 		OrganizationName: "coder", OrganizationDisplayName: "Coder", Name: t.name, Provisioner: "terraform",
-		ActiveVersionID:    t.active.id,
-		BuildTimeStats:     t.buildTimes(),
-		ActivityBumpMillis: 3600000, AutostopRequirement: autostopJSON{[]string{}, 1},
+		DisplayName: t.displayName, Description: t.description, Icon: t.icon, DefaultTTLMillis: t.ttlMillis,
+		AllowUserCancelWorkspaceJobs: t.mayCancel,
+		ActiveVersionID:              t.active.id,
+		BuildTimeStats:               t.buildTimes(),
+		ActivityBumpMillis:           t.bumpMillis, AutostopRequirement: autostopJSON{[]string{}, 1},
 		AutostartRequirement: autostartJSON{weekdays}, CreatedByID: t.createdBy.id, CreatedByName: t.createdBy.username,
 		AllowUserAutostart: true, AllowUserAutostop: true, MaxPortShareLevel: "public", CORSBehavior: "simple",
 		AgentsAllowed: true,
@@ -53,19 +55,28 @@ func (s *Server) templateView(t *template) templateJSON {
 }
 
 func (s *Server) versionView(v *version) versionJSON {
-	return versionJSON{
-		ID: v.id, TemplateID: v.template.id, OrganizationID: s.state.organization.id, CreatedAt: v.created,
-		UpdatedAt: v.created, Name: v.name, Message: v.message, Job: s.importView(v),
+	out := versionJSON{
+		ID: v.id, OrganizationID: s.state.organization.id, CreatedAt: v.created,
+		UpdatedAt: v.updated, Name: v.name, Message: v.message, Job: s.importView(v),
 		CreatedBy: createdByJSON{v.createdBy.id, v.createdBy.username, v.createdBy.name},
 	}
+	if v.template != nil {
+		out.TemplateID = &v.template.id
+	}
+	return out
 }
 
 func (s *Server) importView(v *version) jobJSON {
-	return jobJSON{
-		ID: v.jobID, CreatedAt: v.created, StartedAt: &v.created, CompletedAt: &v.created, Status: "succeeded",
-		WorkerID: &v.worker, FileID: v.fileID, Tags: jobTags(), OrganizationID: s.state.organization.id,
+	out := jobJSON{
+		ID: v.jobID, CreatedAt: v.created, StartedAt: v.started, CompletedAt: v.completed, CanceledAt: v.canceled,
+		Status: v.status, Error: v.err, FileID: v.fileID, Tags: jobTags(), OrganizationID: s.state.organization.id,
 		InitiatorID: v.createdBy.id, Input: jobInputJSON{TemplateVersionID: &v.id}, Type: "template_version_import",
 	}
+	if v.worker != uuid.Nil {
+		out.WorkerID = &v.worker
+	}
+	out.QueuePosition, out.QueueSize = s.jobs.position(v, v.status)
+	return out
 }
 
 func jobTags() map[string]string { return map[string]string{"owner": "", "scope": "organization"} }
@@ -121,7 +132,7 @@ func (s *Server) jobView(b *build) jobJSON {
 	if b.worker != uuid.Nil {
 		v.WorkerID = &b.worker
 	}
-	v.QueuePosition, v.QueueSize = s.jobs.position(b)
+	v.QueuePosition, v.QueueSize = s.jobs.position(b, b.status)
 	return v
 }
 

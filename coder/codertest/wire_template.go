@@ -76,7 +76,7 @@ type autostartJSON struct {
 
 type versionJSON struct {
 	ID               uuid.UUID     `json:"id"`
-	TemplateID       uuid.UUID     `json:"template_id"`
+	TemplateID       *uuid.UUID    `json:"template_id,omitempty"`
 	OrganizationID   uuid.UUID     `json:"organization_id"`
 	CreatedAt        time.Time     `json:"created_at"`
 	UpdatedAt        time.Time     `json:"updated_at"`
@@ -87,6 +87,8 @@ type versionJSON struct {
 	CreatedBy        createdByJSON `json:"created_by"`
 	Archived         bool          `json:"archived"`
 	HasExternalAgent bool          `json:"has_external_agent"`
+	// Only the one who asks for the import is told.
+	MatchedProvisioners *matchedJSON `json:"matched_provisioners,omitempty"`
 }
 
 type createdByJSON struct {
@@ -97,7 +99,7 @@ type createdByJSON struct {
 
 type parameterJSON struct {
 	Name                 string       `json:"name"`
-	DisplayName          string       `json:"display_name"`
+	DisplayName          string       `json:"display_name,omitempty"`
 	Description          string       `json:"description"`
 	DescriptionPlaintext string       `json:"description_plaintext"`
 	Type                 string       `json:"type"`
@@ -108,6 +110,8 @@ type parameterJSON struct {
 	Options              []optionJSON `json:"options"`
 	ValidationError      string       `json:"validation_error,omitempty"`
 	ValidationRegex      string       `json:"validation_regex,omitempty"`
+	ValidationMin        *int         `json:"validation_min,omitempty"`
+	ValidationMax        *int         `json:"validation_max,omitempty"`
 	Required             bool         `json:"required"`
 	Ephemeral            bool         `json:"ephemeral"`
 }
