@@ -31,7 +31,7 @@ func terminals(target *scaletest.Target, workspaces []runners.Workspace) harness
 	if n := cfg.Concurrency; n != nil && *n > 0 && *n < len(workspaces) {
 		// Some at a time: each for the duration, one after the other.
 		load.Shape = traffic.For{Shape: load.Shape, Duration: cfg.Duration}
-		schedule = harness.AtATime(len(workspaces), *n)
+		schedule = harness.AtATime(len(workspaces), *n).Lasting(cfg.Duration)
 	}
 	return harness.Scenario{
 		Name:     "terminals",

@@ -34,6 +34,7 @@ type Turns struct {
 	users   int
 	atATime int // 0: all
 	hold    time.Duration
+	each    time.Duration // how long a turn takes, if known
 	shuffle bool
 	seed    uint64
 }
@@ -66,6 +67,13 @@ func (s Turns) Hold(d time.Duration) Turns {
 	return s
 }
 
+// Lasting says that a turn takes about d, so that a plan can be held against a
+// deadline before it begins. It changes nothing else.
+func (s Turns) Lasting(d time.Duration) Turns {
+	s.each = max(d, 0)
+	return s
+}
+
 // Shuffled takes the users in a random order, the same one for the same seed.
 func (s Turns) Shuffled(seed uint64) Turns {
 	s.shuffle, s.seed = true, seed
@@ -76,7 +84,16 @@ func (s Turns) Shuffled(seed uint64) Turns {
 func (s Turns) Users() int { return s.users }
 
 // Length implements [Schedule].
-func (s Turns) Length() time.Duration { return max(s.hold, 0) }
+func (s Turns) Length() time.Duration {
+	if s.hold > 0 || s.each == 0 || s.users < 1 {
+		return max(s.hold, 0)
+	}
+	places := s.users
+	if s.atATime > 0 {
+		places = min(places, s.atATime)
+	}
+	return time.Duration((s.users+places-1)/places) * s.each
+}
 
 // Validate implements [Schedule].
 func (s Turns) Validate() error {

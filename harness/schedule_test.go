@@ -173,4 +173,8 @@ func TestTurnsRefuseWhatCantBe(t *testing.T) {
 	require.NoError(t, harness.AtATime(2, 2).Hold(time.Second).Validate(), "all of them can be held")
 	require.Equal(t, time.Second, harness.AllAtOnce(1).Hold(time.Second).Length())
 	require.Zero(t, harness.AllAtOnce(1).Length())
+	require.Equal(t, 3*time.Minute, harness.AtATime(25, 10).Lasting(time.Minute).Length(), "three rounds")
+	require.Equal(t, time.Minute, harness.AllAtOnce(25).Lasting(time.Minute).Length())
+	require.Equal(t, time.Second, harness.AllAtOnce(25).Lasting(time.Minute).Hold(time.Second).Length())
+	require.Zero(t, harness.AllAtOnce(25).Lasting(-time.Minute).Length())
 }

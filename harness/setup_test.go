@@ -3,6 +3,7 @@ package harness_test
 import (
 	"context"
 	"sync/atomic"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,9 +80,12 @@ func TestSetupThatTakesTooLongFailsThatUserAlone(t *testing.T) {
 
 func TestNobodyReadyIsAnErrorThatSaysWhy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		res := run(t, planOf(harness.AllAtOnce(3), fake{setup: func(context.Context, *harness.Recorder) error { return errBroken }}))
+		p := planOf(harness.AllAtOnce(3), fake{setup: func(context.Context, *harness.Recorder) error { return errBroken }})
+		p.Scenarios[0].Thresholds = []harness.Threshold{harness.P99("work").Below(time.Second)}
+		res := run(t, p)
 		require.Equal(t, harness.Error, res.Verdict)
 		require.Equal(t, "s: no user got ready: it is broken", res.Reasons[0])
+		require.NotContains(t, strings.Join(res.Reasons, "\n"), "no samples", "there was no load to have any")
 	})
 }
 

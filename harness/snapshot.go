@@ -154,7 +154,11 @@ func (s Second) empty() bool {
 // second.
 func (s Second) Line() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%4.0fs  %5d users", s.At, s.Users)
+	users := "users"
+	if s.Users == 1 {
+		users = "user "
+	}
+	fmt.Fprintf(&b, "%4.0fs  %5d %s", s.At, s.Users, users)
 	if s.BytesIntended > 0 || s.BytesAchieved > 0 {
 		fmt.Fprintf(&b, "  %6.2f of %6.2f MB/s", mbps(s.BytesAchieved, s.Span), mbps(s.BytesIntended, s.Span))
 	}

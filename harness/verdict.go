@@ -94,6 +94,9 @@ func (r *Run) judgeScenario(found findings, s *scenarioRun, sr *ScenarioResult) 
 		found.add(Fail, "%s: the plan's timeout of %v was over before the load: %d iterations had ended, %d were cut short",
 			s.Name, r.plan.Timeout, it.Succeeded+it.Failed, it.Interrupted)
 	}
+	if sr.Ready == 0 {
+		return // there was no load that anything else could be said of
+	}
 	if intended := it.Started + it.Dropped; exceeds(it.Dropped, intended) {
 		found.add(Invalid, "%s: %d of %d iterations were dropped because no user was free in time: give the schedule more users, or ask for less", s.Name, it.Dropped, intended)
 	}
@@ -116,7 +119,9 @@ func (r *Run) judgeScenario(found findings, s *scenarioRun, sr *ScenarioResult) 
 // cutShort reports whether a load that was ended by the plan's timeout had
 // anything left to do.
 func (s *scenarioRun) cutShort(it Iterations) bool {
-	if length := s.Schedule.Length(); length > 0 {
+	turns, ok := s.Schedule.(Turns)
+	open := ok && turns.hold == 0 // its length is at best a guess
+	if length := s.Schedule.Length(); length > 0 && !open {
 		return time.Duration(s.run.cutoff.Load())-s.start < length
 	}
 	return it.Interrupted > 0 || it.Started < s.ready.Load()
