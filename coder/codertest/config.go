@@ -63,6 +63,10 @@ type Config struct {
 	// answer may take. 0 means 15 s.
 	PingInterval time.Duration
 
+	// ReplayBytes is how much of its last output a terminal repeats to whoever
+	// attaches to it again. 0 means 64 KiB.
+	ReplayBytes int
+
 	// AgentTimeout is how long an agent that was killed or frozen still counts
 	// as connected. 0 means 30 s.
 	AgentTimeout time.Duration
@@ -104,6 +108,7 @@ func (c Config) Validate() error {
 	}{
 		{"Workspaces", c.Workspaces, 0}, {"Users", c.Users, 0}, {"RateLimit", c.RateLimit, -1},
 		{"LoginRateLimit", c.LoginRateLimit, -1}, {"Provisioners", c.Provisioners, 0}, {"Replicas", c.Replicas, 0},
+		{"ReplayBytes", c.ReplayBytes, 0},
 	} {
 		if n.value < n.min {
 			add("%s is %d, want %d or more", n.name, n.value, n.min)
@@ -134,9 +139,17 @@ func (c Config) Validate() error {
 		}
 		names[p.Name] = true
 	}
-	for i, f := range c.Routes {
+	if err := validateRoutes(c.Routes); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func validateRoutes(routes []RouteFault) error {
+	var errs []error
+	for i, f := range routes {
 		if err := f.Validate(); err != nil {
-			add("Routes[%d]: %w", i, err)
+			errs = append(errs, fmt.Errorf("Routes[%d]: %w", i, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -171,6 +184,7 @@ func (c Config) withDefaults() Config {
 	def(&c.LoginRateLimit, 60)
 	def(&c.Provisioners, 3)
 	def(&c.Replicas, 1)
+	def(&c.ReplayBytes, 64<<10)
 	if c.clock == nil {
 		c.clock = time.Now
 	}

@@ -23,7 +23,7 @@ func (f *fakeTB) Fatalf(format string, args ...any) {
 
 // wrong has every mistake that there can be.
 var wrong = Config{
-	Workspaces: -1, Users: -2, RateLimit: -3, LoginRateLimit: -4, Provisioners: -5, Replicas: -6,
+	Workspaces: -1, Users: -2, RateLimit: -3, LoginRateLimit: -4, Provisioners: -5, Replicas: -6, ReplayBytes: -7,
 	BuildFailureRate: 1.5, PingInterval: -time.Second, AgentTimeout: -time.Minute,
 	BuildTime: Latency{Min: -1}, AgentTime: Latency{Min: 2, Max: 1},
 	Routes: []RouteFault{{}, {Path: "x", ErrorRate: -0.1, ErrorStatus: 200, Latency: Latency{P99: 1}}},
@@ -31,7 +31,7 @@ var wrong = Config{
 
 var complaints = []string{
 	"Workspaces is -1, want 0 or more", "Users is -2, want 0 or more", "RateLimit is -3, want -1 or more",
-	"LoginRateLimit is -4, want -1 or more", "Provisioners is -5, want 0 or more", "Replicas is -6, want 0 or more",
+	"LoginRateLimit is -4, want -1 or more", "Provisioners is -5, want 0 or more", "Replicas is -6, want 0 or more", "ReplayBytes is -7, want 0 or more",
 	"BuildFailureRate is 1.5, want 0 to 1", "PingInterval is -1s", "AgentTimeout is -1m0s",
 	"BuildTime: a time is negative", "AgentTime: max is 1ns, want at least the min of 2ns",
 	"Routes[1]: ", "ErrorRate is -0.1, want 0 to 1", "ErrorStatus is 200", `Path is "x", want it to begin with /`,
@@ -45,7 +45,7 @@ func TestAllMistakesOfAConfigurationAreReportedAtOnce(t *testing.T) {
 			require.ErrorContains(t, err, want)
 		}
 		require.NotContains(t, err.Error(), "Routes[0]")
-		require.Len(t, strings.Split(err.Error(), "\n"), 15, "one line for each: %v", err)
+		require.Len(t, strings.Split(err.Error(), "\n"), 16, "one line for each: %v", err)
 	}
 	require.NoError(t, Config{}.Validate())
 }

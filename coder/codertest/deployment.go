@@ -109,6 +109,7 @@ func deploymentStats(c *call) (int, any) {
 		counts[w.latest().workspaceStatus()]++
 	}
 	st.mu.RUnlock()
+	traffic := c.s.hub.traffic()
 	t := now()
 	return http.StatusOK, object{
 		"aggregated_from": t.Add(-15 * time.Minute), "collected_at": t, "next_update_at": t.Add(30 * time.Second),
@@ -116,7 +117,7 @@ func deploymentStats(c *call) (int, any) {
 			"pending": counts["pending"], "building": counts["starting"] + counts["stopping"] + counts["deleting"],
 			"running": counts["running"], "failed": counts["failed"], "stopped": counts["stopped"],
 			"connection_latency_ms": object{"P50": 1.005, "P95": 1.66},
-			"rx_bytes":              c.s.stats.bytesIn.Load(), "tx_bytes": c.s.stats.bytesOut.Load(),
+			"rx_bytes":              traffic.bytesIn, "tx_bytes": traffic.bytesOut,
 		},
 		"session_count": object{"vscode": 0, "ssh": 0, "jetbrains": 0, "reconnecting_pty": c.s.stats.terminals.Load()},
 	}

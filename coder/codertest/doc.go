@@ -26,6 +26,7 @@
 //   - Faults of routes: Routes make requests slow, failing, or without an
 //     answer. A [Latency] is fixed, uniform or log-normal.
 //   - Replicas: so many servers behind one address.
+//   - Terminals: ReplayBytes, PingInterval, AgentTimeout.
 //   - Repeatability: Seed decides IDs, times and faults.
 //
 // # What can go wrong meanwhile
@@ -34,7 +35,8 @@
 // [Server.DropConnections] resets a share of the connections, and
 // [Server.StopReplica] takes a replica away with its own. [Server.KillAgent],
 // [Server.FreezeAgent] and [Server.ThawAgent] are for the agent of one
-// workspace. [Server.Stats] counts what has happened.
+// workspace. [Server.SetRoutes] replaces the faults of routes. [Server.Stats]
+// counts what has happened.
 //
 // # What is missing
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +21,7 @@ type faults struct {
 
 func (f *faults) init(cfg Config) {
 	f.rng = rand.New(rand.NewPCG(cfg.Seed, 0x6661756c))
-	f.routes = cfg.Routes
+	f.routes = slices.Clone(cfg.Routes)
 	f.gate.init()
 }
 
@@ -131,6 +132,19 @@ func (g *gate) release() {
 	g.over = true
 	g.shut.Store(false)
 	g.opened.Broadcast()
+}
+
+// SetRoutes replaces the faults of routes, those of Config.Routes too. None means
+// that nothing is slow or fails any more. Requests that have begun are not
+// affected. The error is that of [RouteFault.Validate], and then nothing changes.
+func (s *Server) SetRoutes(routes []RouteFault) error {
+	if err := validateRoutes(routes); err != nil {
+		return err
+	}
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.routes = slices.Clone(routes)
+	return nil
 }
 
 // Freeze stops all traffic without closing anything: bytes are neither read nor

@@ -29,7 +29,7 @@ type ptyConn struct {
 	n       int
 	readErr error
 
-	messages, bytes, sent, sentBytes int64
+	messages, bytes, sent, sentBytes atomic.Int64 // Stats reads them meanwhile
 }
 
 // inputs are buffers for reads. A connection has one only while there is
@@ -82,7 +82,7 @@ func (c *ptyConn) Payload(opcode byte, b []byte) error {
 	if opcode == wsframe.Text {
 		return errTextFrame
 	}
-	c.bytes += int64(len(b))
+	c.bytes.Add(int64(len(b)))
 	carried := len(c.carry) > 0
 	if carried {
 		c.carry = append(c.carry, b...)
@@ -96,7 +96,7 @@ func (c *ptyConn) Payload(opcode byte, b []byte) error {
 			}
 			break
 		}
-		c.messages++
+		c.messages.Add(1)
 		c.session.input(m)
 		b = b[n:]
 	}
@@ -139,8 +139,8 @@ func (c *ptyConn) write(frame []byte, payload int) {
 		return
 	}
 	if payload > 0 {
-		c.sent++
-		c.sentBytes += int64(payload)
+		c.sent.Add(1)
+		c.sentBytes.Add(int64(payload))
 	}
 	if _, err := c.conn.Write(frame); err != nil {
 		c.closed = true
@@ -185,6 +185,7 @@ type ptyHub struct {
 	server *Server
 	mu     sync.Mutex
 	conns  map[*ptyConn]struct{}
+	ended  terminalTraffic // of connections that are gone
 	once   sync.Once
 }
 
@@ -203,17 +204,32 @@ func (h *ptyHub) add(c *ptyConn) {
 }
 
 func (h *ptyHub) remove(c *ptyConn) {
+	h.server.stats.terminals.Add(-1)
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	delete(h.conns, c)
-	h.mu.Unlock()
-	st := &h.server.stats
-	st.terminals.Add(-1)
-	st.messagesIn.Add(c.messages)
-	st.bytesIn.Add(c.bytes)
-	c.wmu.Lock()
-	defer c.wmu.Unlock()
-	st.messagesOut.Add(c.sent)
-	st.bytesOut.Add(c.sentBytes)
+	h.ended.add(c)
+}
+
+// traffic is the sum over the terminals that are open and those that were.
+func (h *ptyHub) traffic() terminalTraffic {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sum := h.ended
+	for c := range h.conns {
+		sum.add(c)
+	}
+	return sum
+}
+
+// terminalTraffic is what terminals were sent and sent back.
+type terminalTraffic struct{ messagesIn, messagesOut, bytesIn, bytesOut int64 }
+
+func (t *terminalTraffic) add(c *ptyConn) {
+	t.messagesIn += c.messages.Load()
+	t.messagesOut += c.sent.Load()
+	t.bytesIn += c.bytes.Load()
+	t.bytesOut += c.sentBytes.Load()
 }
 
 // probe pings all connections, each when its time comes. One that has not

@@ -50,7 +50,7 @@ func openTerminal(c *call) (int, any) {
 	}
 	st.mu.Lock()
 	if a.terminals == nil {
-		a.terminals = &terminals{}
+		a.terminals = &terminals{keep: c.s.cfg.ReplayBytes}
 	}
 	home := a.terminals
 	st.mu.Unlock()

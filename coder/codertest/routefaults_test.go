@@ -158,3 +158,17 @@ func TestALogNormalLatencyHasItsMedianAndPercentile(t *testing.T) {
 	require.InDelta(t, 0.5, float64(below)/n, 0.02)
 	require.InDelta(t, 0.01, float64(above)/n, 0.005)
 }
+
+func TestFaultsBeginAndEndWhileTheDeploymentRuns(t *testing.T) {
+	s := Start(t, Config{RateLimit: -1, Routes: []RouteFault{{Path: "/healthz", ErrorRate: 1}}})
+	status := func() int { return ask(t, s, "", "GET", "/healthz", "").status }
+	require.Equal(t, http.StatusInternalServerError, status())
+	require.ErrorContains(t, s.SetRoutes([]RouteFault{{}, {Path: "x"}}), `Routes[1]: Path is "x"`)
+	require.Equal(t, http.StatusInternalServerError, status(), "a mistake changes nothing")
+	require.NoError(t, s.SetRoutes(nil))
+	require.Equal(t, http.StatusOK, status())
+	mine := []RouteFault{{ErrorRate: 1, ErrorStatus: http.StatusBadGateway}}
+	require.NoError(t, s.SetRoutes(mine))
+	mine[0].ErrorRate = 0 // theirs is a copy
+	require.Equal(t, http.StatusBadGateway, status())
+}

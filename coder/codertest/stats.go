@@ -6,7 +6,6 @@ import "sync/atomic"
 type counters struct {
 	requests, unauthorized, limited, failed, dropped atomic.Int64
 	terminals, terminalsOpened                       atomic.Int64
-	messagesIn, messagesOut, bytesIn, bytesOut       atomic.Int64
 	builds                                           atomic.Int64
 }
 
@@ -22,8 +21,7 @@ type Stats struct {
 	// Terminals are connected now, TerminalsOpened since the start.
 	Terminals, TerminalsOpened int64
 	// MessagesIn and BytesIn are what terminals were sent, MessagesOut and
-	// BytesOut what they sent back, as payload of WebSocket messages. They are
-	// of terminals that are closed.
+	// BytesOut what they sent back, as payload of WebSocket messages.
 	MessagesIn, MessagesOut, BytesIn, BytesOut int64
 	// Builds is the number of builds that have been asked for.
 	Builds int64
@@ -36,9 +34,10 @@ func (s *Server) Stats() Stats {
 		Requests: c.requests.Load(), Unauthorized: c.unauthorized.Load(), RateLimited: c.limited.Load(),
 		Failed: c.failed.Load(), Dropped: c.dropped.Load(),
 		Terminals: c.terminals.Load(), TerminalsOpened: c.terminalsOpened.Load(),
-		MessagesIn: c.messagesIn.Load(), MessagesOut: c.messagesOut.Load(),
-		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), Builds: c.builds.Load(),
+		Builds: c.builds.Load(),
 	}
+	t := s.hub.traffic()
+	st.MessagesIn, st.MessagesOut, st.BytesIn, st.BytesOut = t.messagesIn, t.messagesOut, t.bytesIn, t.bytesOut
 	for _, r := range s.replicas {
 		st.Connections += r.conns.len()
 	}

@@ -17,6 +17,7 @@ type terminals struct {
 	mu   sync.Mutex
 	byID map[uuid.UUID]*session
 	over bool
+	keep int // bytes of output that a session replays
 }
 
 // session is a terminal with a program. Any number of connections see the same
@@ -54,7 +55,7 @@ func (t *terminals) open(id uuid.UUID, command string, size shell.Size, frozen b
 	if s := t.byID[id]; s != nil {
 		return s, false
 	}
-	s = &session{id: id, home: t, program: shell.New(command, size), size: size}
+	s = &session{id: id, home: t, program: shell.New(command, size), size: size, ring: ring{size: t.keep}}
 	s.frozen.Store(frozen)
 	if t.byID == nil {
 		t.byID = map[uuid.UUID]*session{}
@@ -115,7 +116,7 @@ func (s *session) attach(c *ptyConn, fresh bool, size shell.Size) bool {
 	*p = out[:0]
 	outputs.Put(p)
 	replay := s.ring.content(make([]byte, wsframe.MaxHeader, wsframe.MaxHeader+len(s.ring.buf)))
-	if fresh && over && len(out) > ringSize {
+	if fresh && over && len(out) > s.ring.size {
 		replay = append(make([]byte, wsframe.MaxHeader), out...) // the first to come sees it all
 	}
 	c.send(replay)

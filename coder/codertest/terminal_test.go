@@ -97,10 +97,22 @@ func TestAReattachedTerminalRepeatsItsLastBytes(t *testing.T) {
 	}
 	a.expect(all)
 	b := openTTY(t, s, "admin/scaletest-0", id, "")
-	b.expect(all[len(all)-ringSize:])
+	b.expect(all[len(all)-64<<10:])
 	a.send(`{"data":"both\n"}`)
 	a.expect("both\r\nboth\r\n")
 	b.expect("both\r\nboth\r\n")
+}
+
+func TestOnlyTheBytesAskedForAreRepeated(t *testing.T) {
+	s := Start(t, Config{Workspaces: 1, ReplayBytes: 5})
+	id := uuid.New()
+	a := openTTY(t, s, "admin/scaletest-0", id, dd)
+	a.send(`{"data":"abc"}`)
+	a.expect("abc")
+	openTTY(t, s, "admin/scaletest-0", id, "").expect("abc")
+	a.send(`{"data":"defg"}`)
+	a.expect("defg")
+	openTTY(t, s, "admin/scaletest-0", id, "").expect("cdefg")
 }
 
 func TestASilentClientIsDropped(t *testing.T) {
