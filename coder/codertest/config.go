@@ -147,9 +147,10 @@ func (c Config) Validate() error {
 
 func validateRoutes(routes []RouteFault) error {
 	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	for i, f := range routes {
 		if err := f.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("Routes[%d]: %w", i, err))
+			add("Routes[%d]: %w", i, err)
 		}
 	}
 	return errors.Join(errs...)

@@ -32,6 +32,12 @@ type handler func(c *call) (int, any)
 // ServeHTTP is what every replica serves.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.stats.requests.Add(1)
+	counted := &countedWriter{ResponseWriter: w, s: s, r: r}
+	defer counted.count(0)
+	s.serve(counted, r)
+}
+
+func (s *Server) serve(w *countedWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Coder-Build-Version", s.cfg.Version)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -83,7 +89,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusRequestEntityTooLarge, apiError{Message: "Request body too large.", Detail: fmt.Sprintf("Maximum request body size is %d bytes.", limit)})
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, limit)
+	r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, limit)
 	c := &call{s: s, w: w, r: r, key: key}
 	if key != nil {
 		c.user = key.user

@@ -7,6 +7,7 @@ type counters struct {
 	requests, unauthorized, limited, failed, dropped atomic.Int64
 	terminals, terminalsOpened                       atomic.Int64
 	builds                                           atomic.Int64
+	routes                                           routeCounts
 }
 
 // Stats are counters since the start, and a few gauges.
@@ -23,6 +24,9 @@ type Stats struct {
 	// MessagesIn and BytesIn are what terminals were sent, MessagesOut and
 	// BytesOut what they sent back, as payload of WebSocket messages.
 	MessagesIn, MessagesOut, BytesIn, BytesOut int64
+	// Routes are the requests by what was asked and answered. A stream counts
+	// from its beginning.
+	Routes map[RouteCode]int64
 	// Builds is the number of builds that have been asked for.
 	Builds int64
 }
@@ -34,7 +38,7 @@ func (s *Server) Stats() Stats {
 		Requests: c.requests.Load(), Unauthorized: c.unauthorized.Load(), RateLimited: c.limited.Load(),
 		Failed: c.failed.Load(), Dropped: c.dropped.Load(),
 		Terminals: c.terminals.Load(), TerminalsOpened: c.terminalsOpened.Load(),
-		Builds: c.builds.Load(),
+		Builds: c.builds.Load(), Routes: c.routes.all(),
 	}
 	t := s.hub.traffic()
 	st.MessagesIn, st.MessagesOut, st.BytesIn, st.BytesOut = t.messagesIn, t.messagesOut, t.bytesIn, t.bytesOut

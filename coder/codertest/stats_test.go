@@ -1,6 +1,7 @@
 package codertest
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/google/uuid"
@@ -28,4 +29,26 @@ func TestTerminalsAreCountedWhileTheyAreOpenAndAfterwards(t *testing.T) {
 	require.NoError(t, c.ws.Close())
 	until(t, "the terminal is gone", func() bool { return s.Stats().Terminals == 0 && s.Stats().Connections == 0 })
 	check()
+}
+
+func TestRequestsAreCountedByRouteAndAnswer(t *testing.T) {
+	s := Start(t, Config{Workspaces: 2, Routes: []RouteFault{{Path: "/api/v2/templates", ErrorRate: 1, ErrorStatus: -1}}})
+	for _, name := range []string{"admin/scaletest-0", "admin/scaletest-1"} {
+		agentStatus(t, s, name)
+		openTTY(t, s, name, uuid.New(), dd)
+	}
+	ask(t, s, "", "GET", "/api/v2/workspaceagents/"+uuid.NewString(), "")
+	ask(t, s, "", "GET", "/healthz", "")
+	_, err := try(t.Context(), s, s.OwnerToken(), "GET", "/api/v2/templates", "")
+	require.Error(t, err)
+	const agent = "GET /api/v2/workspaceagents/{agent}"
+	want := map[RouteCode]int64{
+		{agent, http.StatusOK}: 2, {agent, http.StatusUnauthorized}: 1, {agent + "/pty", http.StatusSwitchingProtocols}: 2,
+		{"GET /healthz", http.StatusOK}: 1, {"GET /api/v2/templates", 0}: 1,
+	}
+	st := s.Stats()
+	require.Equal(t, want, st.Routes)
+	require.EqualValues(t, 7, st.Requests)
+	st.Routes[RouteCode{}] = 1 // it is the caller's own
+	require.Equal(t, want, s.Stats().Routes)
 }

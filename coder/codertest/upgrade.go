@@ -74,6 +74,9 @@ func (c *call) hijack() (net.Conn, []byte, error) {
 	if err != nil {
 		early = nil
 	}
+	if w, ok := c.w.(*countedWriter); ok {
+		w.count(http.StatusSwitchingProtocols)
+	}
 	sum := sha1.Sum([]byte(key + websocketGUID))
 	h := c.w.Header()
 	h.Set("Upgrade", "websocket")
