@@ -37,7 +37,8 @@ type Config struct {
 	// version. The zero value means one to two seconds.
 	BuildTime Latency
 
-	// BuildFailureRate is the fraction of builds that fail, from 0 to 1.
+	// BuildFailureRate is the fraction of builds that fail, from 0 to 1. Imports
+	// fail only when the uploaded archive can't be read.
 	BuildFailureRate float64
 
 	// Provisioners is how many jobs run at a time. 0 means 3.

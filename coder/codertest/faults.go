@@ -161,8 +161,9 @@ func (s *Server) Stall(d time.Duration) {
 	sleep(s.ctx, d)
 }
 
-// DropConnections resets a fraction, from 0 to 1, of the open connections, at
-// random. It returns how many these were.
+// DropConnections resets a fraction, from 0 to 1, of the open connections, of
+// HTTP and terminals alike. Config.Seed and the order in which they were opened
+// decide which. It returns how many these were.
 func (s *Server) DropConnections(fraction float64) int {
 	dropped := 0
 	for _, r := range s.replicas {
