@@ -107,6 +107,9 @@ func (s *Server) listen() error {
 		addr = s.balancer.listener.Addr()
 	}
 	s.url = "http://" + addr.String()
+	for _, r := range s.replicas { // not before they can say where they are
+		s.serveReplica(r)
+	}
 	return nil
 }
 
@@ -130,12 +133,15 @@ func (s *Server) newReplica(index int, addr string) (*replica, error) {
 		ReadHeaderTimeout: time.Minute,
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
+	return r, nil
+}
+
+func (s *Server) serveReplica(r *replica) {
 	s.wg.Go(func() {
-		if err := r.http.Serve(&trackingListener{Listener: l, conns: r.conns, faults: &s.faults}); !errors.Is(err, http.ErrServerClosed) {
+		if err := r.http.Serve(&trackingListener{Listener: r.listener, conns: r.conns, faults: &s.faults}); !errors.Is(err, http.ErrServerClosed) {
 			r.stopped.Store(true)
 		}
 	})
-	return r, nil
 }
 
 func (r *replica) stop() {
