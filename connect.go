@@ -46,6 +46,7 @@ func Connect(tb TB) *Target {
 // Connect is [Connect] with another embedded deployment.
 func (e Embedded) Connect(tb TB) *Target {
 	tb.Helper()
+	neverCached()
 	t, err := e.connect(tb.Context(), os.Environ())
 	return belongTo(tb, t, err)
 }
@@ -56,6 +57,7 @@ func (e Embedded) Connect(tb TB) *Target {
 // caller keeps the client.
 func ConnectClient(tb TB, client *coder.Client) *Target {
 	tb.Helper()
+	neverCached()
 	// The environment is told of a live deployment. The token stays in the client.
 	environ := slices.Concat(os.Environ(), []string{"CODER_URL=" + client.URL().String(), "CODER_SESSION_TOKEN=of-the-client"})
 	t := &Target{client: client}

@@ -60,7 +60,6 @@ func TestWhatCannotBeTestedIsSaidInOneSentence(t *testing.T) {
 		{"no such template", append(live(d.URL(), d.OwnerToken()), p+"TEMPLATE=doker"), []string{p + `TEMPLATE is "doker", but ` + d.URL() + " (v2.37.0) has no such template: it has "}},
 		{"tick of 0", append(live(d.URL(), d.OwnerToken()), p+"WORKSPACE_TRAFFIC_TICK_INTERVAL=0s"), []string{`_TICK_INTERVAL is "0s", want a duration of more than 0`}},
 		{"artefacts in a file", append(live(d.URL(), d.OwnerToken()), p+"ARTIFACTS=/dev/null", p+"TARGET_WORKSPACES=0:1"), []string{p + `ARTIFACTS is "/dev/null", want a folder that can be written: `}},
-		{"thresholds of another scenario", append(live(d.URL(), d.OwnerToken()), p+"THRESHOLDS=terminal/errors: rate<1", p+"TARGET_WORKSPACES=0:1"), []string{p + `THRESHOLDS names scenario "terminal", but this test has terminals`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			environment(t, c.set...)

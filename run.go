@@ -128,8 +128,8 @@ func (t *Target) prepare(tb TB, plan harness.Plan) (harness.Plan, error) {
 		plan.CleanupJobTimeout = or(cfg.CleanupJobTimeout, noLimit)
 	}
 	plan.Scenarios = slices.Clone(plan.Scenarios)
-	if err := replaceThresholds(plan.Scenarios, cfg.Thresholds); err != nil {
-		return plan, err
+	for _, name := range replaceThresholds(plan.Scenarios, cfg.Thresholds) {
+		tb.Logf("CODER_SCALETEST_THRESHOLDS also names scenario %q, which this test does not have: it has %s", name, scenarioNames(plan.Scenarios))
 	}
 	if err := plan.Validate(); err != nil {
 		return plan, err
@@ -197,25 +197,31 @@ func (t *Target) safe(plan harness.Plan) error {
 	return fmt.Errorf("%d users on %s are more than the %d that need no confirmation: set CODER_SCALETEST_YES=%s if its operators know", users, host, safeUsers, host)
 }
 
-// replaceThresholds puts the environment's thresholds in place of the code's.
-func replaceThresholds(scenarios []harness.Scenario, thresholds map[string][]harness.Threshold) error {
-	for name, list := range thresholds {
-		found := false
-		for i := range scenarios {
-			if name == "" || scenarios[i].Name == name {
-				scenarios[i].Thresholds = list
-				found = true
-			}
-		}
-		if !found {
-			var names []string
-			for _, s := range scenarios {
-				names = append(names, s.Name)
-			}
-			return fmt.Errorf("CODER_SCALETEST_THRESHOLDS names scenario %q, but this test has %s", name, strings.Join(names, ", "))
+// replaceThresholds puts the environment's thresholds in place of the code's:
+// those that name no scenario go to all of them. It returns the names of
+// scenarios that this test does not have; another test of the run may.
+func replaceThresholds(scenarios []harness.Scenario, thresholds map[string][]harness.Threshold) (others []string) {
+	for i := range scenarios {
+		list := slices.Concat(thresholds[""], thresholds[scenarios[i].Name])
+		if len(list) > 0 {
+			scenarios[i].Thresholds = list
 		}
 	}
-	return nil
+	for name := range thresholds {
+		if name != "" && !slices.ContainsFunc(scenarios, func(s harness.Scenario) bool { return s.Name == name }) {
+			others = append(others, name)
+		}
+	}
+	slices.Sort(others)
+	return others
+}
+
+func scenarioNames(scenarios []harness.Scenario) string {
+	names := make([]string, len(scenarios))
+	for i, s := range scenarios {
+		names[i] = s.Name
+	}
+	return strings.Join(names, ", ")
 }
 
 // chain calls both.

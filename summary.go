@@ -36,7 +36,7 @@ var meaning = map[harness.Verdict]string{
 	harness.Pass:        "every threshold holds, and no more runs failed than may",
 	harness.Fail:        "the deployment did not do what was asked of it",
 	harness.Invalid:     "this machine could not keep up: the numbers say nothing about the deployment",
-	harness.Interrupted: "the run was stopped before its end",
+	harness.Interrupted: "these are the numbers until then",
 	harness.Error:       "the test itself could not be carried out",
 }
 

@@ -284,6 +284,48 @@ func TestPumpDoesNotBlameTheEndOfASessionOnThePeer(t *testing.T) {
 	})
 }
 
+func TestPumpDoesNotSendABacklogAfterTheEnd(t *testing.T) {
+	// The peer takes a tenth of the load. What it has not taken by the end must
+	// not count as achieved.
+	synctest.Test(t, func(t *testing.T) {
+		cfg := terminalPump(traffic.Every(10*time.Millisecond), 100)
+		p := newPump(t, cfg)
+		ours, theirs := net.Pipe()
+		slow := slowReader{theirs}
+		go slow.echo(100 * time.Millisecond)
+		s := p.Attach(ours, 0, time.Now())
+		time.Sleep(500*time.Millisecond - time.Millisecond)
+		s.Stop()
+		require.NoError(t, s.Drain(t.Context()))
+		st := p.Stats()
+		requireConserved(t, st)
+		require.EqualValues(t, 50, st.Intended)
+		require.Less(t, st.Sent, int64(9))
+		require.Equal(t, st.Intended-st.Sent, st.DroppedBlocked)
+		ours.Close()
+		theirs.Close()
+		s.Close()
+		time.Sleep(time.Second) // the other end notices
+	})
+}
+
+// slowReader takes a write at a time.
+type slowReader struct{ net.Conn }
+
+func (r slowReader) echo(pause time.Duration) {
+	buf := make([]byte, 1024)
+	for {
+		n, err := r.Read(buf)
+		if err != nil {
+			return
+		}
+		if _, err := r.Write(crlf(buf[:n])); err != nil {
+			return
+		}
+		time.Sleep(pause)
+	}
+}
+
 func TestPumpNeverExceedsItsCap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := terminalPump(traffic.Every(10*time.Millisecond), 1000) // 100 KB/s each

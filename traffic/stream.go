@@ -119,11 +119,16 @@ func (s *Stream) Wait(ctx context.Context) error {
 	}
 }
 
-// Stop lets no more ticks come due. Those that wait are still sent. What comes
-// when all of them have been answered is nobody's echo and is not looked at.
+// Stop lets no more ticks come due. One that is being sent is still sent; a
+// backlog that the peer has not taken in time is dropped, and counted as
+// blocked. What comes when all have been answered is nobody's echo and is not
+// looked at.
 func (s *Stream) Stop() {
 	s.mu.Lock()
 	s.dueLive, s.stopped = false, true
+	var c counts
+	s.dropBacklog(&c)
+	s.pump.record(&c)
 	s.checkIdle()
 	s.mu.Unlock()
 }
@@ -234,17 +239,35 @@ func (s *Stream) dropBeyondBurst(c *counts) {
 	for s.pending > int64(s.pump.cfg.Burst) {
 		s.pending--
 		s.send, _ = s.step(s.send)
-		switch {
-		case s.conn == nil:
-			c.droppedAbsent++
-		case s.capped:
-			c.droppedCapped++
-		case s.busy || s.blocked || s.full:
-			c.droppedBlocked++
-		default:
-			c.droppedLate++
-		}
+		*s.dropReason(c)++
 	}
+}
+
+// dropBacklog drops all but the oldest of the ticks that could not be sent.
+// s.mu is held.
+func (s *Stream) dropBacklog(c *counts) {
+	keep := int64(1)
+	if s.conn == nil {
+		keep = 0
+	}
+	reason := s.dropReason(c)
+	if n := s.pending - keep; n > 0 && reason != &c.droppedLate {
+		s.pending -= n
+		*reason += n
+	}
+}
+
+// dropReason is the count of what is dropped now. s.mu is held.
+func (s *Stream) dropReason(c *counts) *int64 {
+	switch {
+	case s.conn == nil:
+		return &c.droppedAbsent
+	case s.capped:
+		return &c.droppedCapped
+	case s.busy || s.blocked || s.full:
+		return &c.droppedBlocked
+	}
+	return &c.droppedLate
 }
 
 // trySend sends what is pending until the connection takes no more. s.mu is
