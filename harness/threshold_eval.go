@@ -3,6 +3,7 @@ package harness
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func (s *scenarioRun) evaluate(t Threshold) ThresholdResult {
 		r.Message = fmt.Sprintf("%s: %v", t, err)
 		return r
 	case !ok:
-		r.Message = fmt.Sprintf("%s: no samples", t)
+		r.Message = fmt.Sprintf("%s: no samples%s", t, s.sampled(t.Metric))
 		return r
 	}
 	r.Value, r.Passed = &v, t.holds(v)
@@ -40,6 +41,25 @@ func (s *scenarioRun) evaluate(t Threshold) ThresholdResult {
 	}
 	r.Message = fmt.Sprintf("%s %s: %s", t, verb, shown)
 	return r
+}
+
+// sampled names what there are samples of, in case the metric is misspelt.
+func (s *scenarioRun) sampled(metric string) string {
+	if builtin[metric] {
+		return ""
+	}
+	var names []string
+	for name := range s.final.actions {
+		names = append(names, name)
+	}
+	for name := range s.final.counters {
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	slices.Sort(names)
+	return " (there are of " + strings.Join(names, ", ") + ")"
 }
 
 // value is the threshold's left side. False means that there are no samples,

@@ -73,7 +73,7 @@ func TestThresholdWithoutSamplesFails(t *testing.T) {
 	for _, r := range evaluated(t, "never: p(99)<1h; never: count<1; never_errors: rate<1; throughput: rate>=0; never_service: max<1h") {
 		require.False(t, r.Passed)
 		require.Nil(t, r.Value)
-		require.Equal(t, r.Threshold+": no samples", r.Message)
+		require.Contains(t, r.Message, r.Threshold+": no samples")
 	}
 }
 
