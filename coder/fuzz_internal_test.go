@@ -49,7 +49,7 @@ func FuzzServerSentEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		var whole, bits []message
 		if err := readEvents(bytes.NewReader(stream), func(m message) { whole = append(whole, m) }); err != nil {
-			t.Skip()
+			return // one line is longer than a message may be
 		}
 		// How the network cuts the stream must not matter.
 		err := readEvents(iotest.OneByteReader(bytes.NewReader(stream)), func(m message) { bits = append(bits, m) })

@@ -174,19 +174,12 @@ func createBuild(c *call) (int, any) {
 }
 
 func withBuild(h func(*call, *build) (int, any)) handler {
-	return func(c *call) (int, any) {
-		id, e := pathID(c, "build")
-		if e != nil {
-			return http.StatusBadRequest, e
+	return changing("build", func(c *call, id uuid.UUID) *build {
+		if b := c.s.state.builds[id]; b != nil && c.user.sees(b.workspace) {
+			return b
 		}
-		c.s.state.mu.Lock()
-		defer c.s.state.mu.Unlock()
-		b := c.s.state.builds[id]
-		if b == nil || !c.user.sees(b.workspace) {
-			return http.StatusNotFound, notFound
-		}
-		return h(c, b)
-	}
+		return nil
+	}, h)
 }
 
 func listBuilds(c *call) (int, any) {

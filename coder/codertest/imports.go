@@ -131,19 +131,7 @@ func cancelImport(c *call, v *version) (int, any) {
 
 // changingVersion is withVersion for what changes something.
 func changingVersion(h func(*call, *version) (int, any)) handler {
-	return func(c *call) (int, any) {
-		id, e := pathID(c, "version")
-		if e != nil {
-			return http.StatusBadRequest, e
-		}
-		c.s.state.mu.Lock()
-		defer c.s.state.mu.Unlock()
-		v := c.s.state.versions[id]
-		if v == nil {
-			return http.StatusNotFound, notFound
-		}
-		return h(c, v)
-	}
+	return changing("version", func(c *call, id uuid.UUID) *version { return c.s.state.versions[id] }, h)
 }
 
 func versionLogs(c *call) (int, any) {

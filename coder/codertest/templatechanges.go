@@ -24,22 +24,13 @@ func (s *Server) templateChangeRoutes() {
 // changingTemplate is withTemplate for what only those may do who manage
 // templates.
 func changingTemplate(h func(*call, *template) (int, any)) handler {
-	return func(c *call) (int, any) {
-		id, e := pathID(c, "template")
-		if e != nil {
-			return http.StatusBadRequest, e
-		}
-		c.s.state.mu.Lock()
-		defer c.s.state.mu.Unlock()
-		t := c.s.state.templates[id]
-		switch {
-		case t == nil:
-			return http.StatusNotFound, notFound
-		case !c.user.owner():
+	find := func(c *call, id uuid.UUID) *template { return c.s.state.templates[id] }
+	return changing("template", find, func(c *call, t *template) (int, any) {
+		if !c.user.owner() {
 			return http.StatusForbidden, forbidden
 		}
 		return h(c, t)
-	}
+	})
 }
 
 const maxDescription = 128

@@ -2,6 +2,8 @@ package codertest
 
 import (
 	"net/http"
+
+	"github.com/google/uuid"
 )
 
 func (s *Server) workspaceRoutes() {
@@ -41,18 +43,29 @@ func getWorkspace(c *call) (int, any) {
 
 // withWorkspace resolves {workspace}, with the lock held for changes.
 func withWorkspace(h func(*call, *workspace) (int, any)) handler {
+	return changing("workspace", func(c *call, id uuid.UUID) *workspace {
+		if w := c.s.state.workspaces[id]; w != nil && c.user.sees(w) {
+			return w
+		}
+		return nil
+	}, h)
+}
+
+// changing resolves an ID in the path, with the lock held for changes. What
+// find does not give, or not to this user, is not found.
+func changing[T any](name string, find func(*call, uuid.UUID) *T, h func(*call, *T) (int, any)) handler {
 	return func(c *call) (int, any) {
-		id, e := pathID(c, "workspace")
+		id, e := pathID(c, name)
 		if e != nil {
 			return http.StatusBadRequest, e
 		}
 		c.s.state.mu.Lock()
 		defer c.s.state.mu.Unlock()
-		w := c.s.state.workspaces[id]
-		if w == nil || !c.user.sees(w) {
+		found := find(c, id)
+		if found == nil {
 			return http.StatusNotFound, notFound
 		}
-		return h(c, w)
+		return h(c, found)
 	}
 }
 
