@@ -27,6 +27,9 @@ type Config struct {
 	CleanupTimeout    time.Duration // CODER_SCALETEST_CLEANUP_TIMEOUT, default 30m; 0 is no limit
 	CleanupJobTimeout time.Duration // CODER_SCALETEST_CLEANUP_JOB_TIMEOUT, default 5m; 0 is no limit
 
+	CleanupConcurrency int    // CODER_SCALETEST_CLEANUP_CONCURRENCY; 0 if unset, which is 1 for scaletest cleanup
+	CleanupTemplate    string // CODER_SCALETEST_CLEANUP_TEMPLATE: scaletest cleanup --all removes only its workspaces
+
 	// Timeout bounds the whole run: CODER_SCALETEST_TIMEOUT where
 	// CODER_SCALETEST_DURATION is set too, else 30m, or as long as the plan needs
 	// if that is more. 0 is no limit.
@@ -90,25 +93,27 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		URL:   p.url("CODER_URL", p.env["CODER_URL"]),
 		token: newSecret(p.token("CODER_SESSION_TOKEN", p.env["CODER_SESSION_TOKEN"])),
 
-		Template:          p.text("TEMPLATE"),
-		Targets:           p.targets("TARGET_WORKSPACES"),
-		AnyWorkspace:      p.boolean("ANY_WORKSPACE"),
-		Concurrency:       p.optionalInt("CONCURRENCY"),
-		Timeout:           p.duration("TIMEOUT", defaultTimeout),
-		JobTimeout:        p.duration("JOB_TIMEOUT", 0),
-		CleanupTimeout:    p.duration("CLEANUP_TIMEOUT", 30*time.Minute),
-		CleanupJobTimeout: p.duration("CLEANUP_JOB_TIMEOUT", 5*time.Minute),
-		MaxFailures:       p.int("MAX_FAILURES", 0),
-		Duration:          p.positiveDuration("DURATION"),
-		BytesPerTick:      p.int("WORKSPACE_TRAFFIC_BYTES_PER_TICK", 1),
-		TickInterval:      p.positiveDuration("WORKSPACE_TRAFFIC_TICK_INTERVAL"),
-		Thresholds:        p.thresholds("THRESHOLDS"),
-		Outputs:           p.outputs("OUTPUTS"),
-		Artifacts:         p.text("ARTIFACTS"),
-		Seed:              p.uint("SEED"),
-		Required:          p.boolean("REQUIRED"),
-		DryRun:            p.boolean("DRY_RUN"),
-		Yes:               p.text("YES"),
+		Template:           p.text("TEMPLATE"),
+		Targets:            p.targets("TARGET_WORKSPACES"),
+		AnyWorkspace:       p.boolean("ANY_WORKSPACE"),
+		Concurrency:        p.optionalInt("CONCURRENCY"),
+		Timeout:            p.duration("TIMEOUT", defaultTimeout),
+		JobTimeout:         p.duration("JOB_TIMEOUT", 0),
+		CleanupTimeout:     p.duration("CLEANUP_TIMEOUT", 30*time.Minute),
+		CleanupJobTimeout:  p.duration("CLEANUP_JOB_TIMEOUT", 5*time.Minute),
+		CleanupConcurrency: p.int("CLEANUP_CONCURRENCY", 1),
+		CleanupTemplate:    p.text("CLEANUP_TEMPLATE"),
+		MaxFailures:        p.int("MAX_FAILURES", 0),
+		Duration:           p.positiveDuration("DURATION"),
+		BytesPerTick:       p.int("WORKSPACE_TRAFFIC_BYTES_PER_TICK", 1),
+		TickInterval:       p.positiveDuration("WORKSPACE_TRAFFIC_TICK_INTERVAL"),
+		Thresholds:         p.thresholds("THRESHOLDS"),
+		Outputs:            p.outputs("OUTPUTS"),
+		Artifacts:          p.text("ARTIFACTS"),
+		Seed:               p.uint("SEED"),
+		Required:           p.boolean("REQUIRED"),
+		DryRun:             p.boolean("DRY_RUN"),
+		Yes:                p.text("YES"),
 	}
 	p.boolean("USE_HOST_LOGIN") // terminals act as the token's own user either way
 	if p.boolean("USE_CLI_LOGIN") {

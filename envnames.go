@@ -12,7 +12,7 @@ const prefix = "CODER_SCALETEST_"
 // known are the variables that are read, without their prefix.
 var known = []string{
 	"TEMPLATE", "TARGET_WORKSPACES", "ANY_WORKSPACE", "CONCURRENCY", "TIMEOUT", "JOB_TIMEOUT",
-	"CLEANUP_TIMEOUT", "CLEANUP_JOB_TIMEOUT", "MAX_FAILURES", "USE_HOST_LOGIN", "USE_CLI_LOGIN",
+	"CLEANUP_TIMEOUT", "CLEANUP_JOB_TIMEOUT", "CLEANUP_CONCURRENCY", "CLEANUP_TEMPLATE", "MAX_FAILURES", "USE_HOST_LOGIN", "USE_CLI_LOGIN",
 	"WORKSPACE_TRAFFIC_BYTES_PER_TICK", "WORKSPACE_TRAFFIC_TICK_INTERVAL",
 	"DURATION", "THRESHOLDS", "OUTPUTS", "ARTIFACTS", "SEED", "REQUIRED", "DRY_RUN", "YES",
 }
@@ -42,9 +42,6 @@ var later = map[string]laterVariable{
 	"CONNECT_HOLD":     {"holding tunnels", "30s"},
 	"CONNECT_INTERVAL": {"holding tunnels", "1s"},
 	"CONNECT_TIMEOUT":  {"holding tunnels", "5s"},
-
-	"CLEANUP_CONCURRENCY": {"cleaning up what was created", "1"},
-	"CLEANUP_TEMPLATE":    {"cleaning up what was created", ""},
 
 	"DASHBOARD_TARGET_USERS": {"simulating dashboard users", ""},
 	"DASHBOARD_INTERVAL":     {"simulating dashboard users", "10s"},

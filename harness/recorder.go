@@ -94,6 +94,9 @@ func (r *Recorder) Warn(text string) { r.scenario.problems.warn(text) }
 // Done is closed when the load ends: finish what you are doing and return.
 func (r *Recorder) Done() <-chan struct{} { return r.scenario.ending }
 
+// RunID is the run's identity. Names of what a runner creates carry it.
+func (r *Recorder) RunID() string { return r.run.plan.RunID }
+
 // User is the user's index, from 0.
 func (r *Recorder) User() int { return r.user }
 
