@@ -25,9 +25,8 @@ func (c *Client) AppHost(ctx context.Context) (string, error) {
 // AppURL is where an app of a workspace's agent is served: on its subdomain
 // if the app wants one, else under a path. The app host comes from AppHost.
 //
-// Requests to it authenticate with the token's header. The header reaches the
-// app: go only to apps that you trust. Without a token the answer is a
-// redirect (303) to the login page.
+// Go there by [Client.AppSession], which keeps the token from the app. Without a
+// token the answer is a redirect (303) to the login page.
 func (c *Client) AppURL(w Workspace, a Agent, app App, appHost string) (*url.URL, error) {
 	switch {
 	case app.External:

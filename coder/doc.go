@@ -30,7 +30,7 @@
 // browsers have them. Both speak HTTP/1.1, because one HTTP/2 connection would
 // put everybody on one TCP stream and one replica; only a Config.HTTPClient
 // can bring another protocol to the control plane. [Client.Dialer],
-// [Client.Transport] and [Client.AppHTTPClient] are for terminals, apps and
+// [Client.Transport] and [Client.AppSession] are for terminals, apps and
 // whatever else a caller dials, [Client.AuthHeader] for their headers, and
 // [Client.ResponseError] for refusals.
 //

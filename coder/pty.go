@@ -31,7 +31,9 @@ type PTYOptions struct {
 	// input. Servers before 2.26 ignore the wish.
 	Backend string
 	// BaseURL is the URL of a workspace proxy to go through. Nil goes to the
-	// deployment itself.
+	// deployment itself. The terminal is opened with a token that the deployment
+	// signs for the proxy (it is valid for a minute), or with the client's own
+	// where it signs none.
 	BaseURL *url.URL
 }
 
@@ -74,7 +76,9 @@ func (c *Client) PTY(ctx context.Context, agent uuid.UUID, o PTYOptions) (*PTY, 
 		return nil, fmt.Errorf("%s: %w", action, err)
 	}
 	if o.BaseURL != nil {
-		u.Scheme, u.Host = o.BaseURL.Scheme, o.BaseURL.Host
+		if u, err = c.proxyTerminal(ctx, o.BaseURL, agent, u.Query()); err != nil {
+			return nil, fmt.Errorf("%s: %w", action, err)
+		}
 	}
 	r := c.newRetrier(call{action: action, method: http.MethodGet, repeatable: true})
 	for {

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -110,24 +109,5 @@ func (c *Client) Dialer() *websocket.Dialer {
 		Proxy:             t.Proxy,
 		TLSClientConfig:   config,
 		HandshakeTimeout:  handshakeTimeout,
-	}
-}
-
-// AppHTTPClient returns an HTTP client for workspace apps: the client's
-// connections, cookies of its own, because the signed app cookie spares the
-// server an authorization per request, and redirects only on the same host,
-// because others would carry the token away. Put the token on each request
-// with [Client.AuthHeader]. Use one per app.
-func (c *Client) AppHTTPClient() *http.Client {
-	jar, _ := cookiejar.New(nil) // fails only for options that are not given
-	return &http.Client{
-		Transport: c.transport,
-		Jar:       jar,
-		CheckRedirect: func(next *http.Request, via []*http.Request) error {
-			if len(via) >= 10 || next.URL.Host != via[0].URL.Host || next.URL.Scheme != via[0].URL.Scheme {
-				return http.ErrUseLastResponse
-			}
-			return nil
-		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,6 +59,10 @@ type TerminalConfig struct {
 
 	// Load is what is typed: so many bytes at each tick.
 	Load traffic.Load
+
+	// ProxyURL is the URL of a workspace proxy to go through. Nil goes to the
+	// deployment itself.
+	ProxyURL *url.URL
 
 	// Share lets users share workspaces when there are more users.
 	Share bool
@@ -224,6 +229,7 @@ func (t *terminal) connect(ctx context.Context) (*coder.PTY, error) {
 		Height:  25,
 		Command: fmt.Sprintf("dd if=/dev/stdin of=/dev/null bs=%d status=none", block),
 		Backend: "buffered",
+		BaseURL: t.group.cfg.ProxyURL,
 	})
 }
 

@@ -67,18 +67,6 @@ func (g *terminals) Collect(c *harness.Collection) {
 		if p == nil {
 			continue
 		}
-		st := p.Stats()
-		c.Action(Echo, st.Response, st.Service, st.Lost+st.Corrupt+st.DroppedBlocked+st.DroppedDisconnected)
-		c.Lag(st.Lag)
-		c.Throughput(st.BytesIntended, st.BytesSent)
-		c.Dropped(st.Intended, st.DroppedLate)
-		for counter, n := range map[harness.Counter]int64{
-			BytesSent: st.BytesSent, BytesReceived: st.BytesReceived,
-			BytesRepeated: st.BytesRepeated, BytesForeign: st.BytesForeign,
-			EchoesLost: st.Lost, EchoesCorrupt: st.Corrupt,
-			TicksBlocked: st.DroppedBlocked, TicksDisconnected: st.DroppedDisconnected, TicksLate: st.DroppedLate,
-		} {
-			c.Counter(counter, n)
-		}
+		collect(c, Echo, p.Stats())
 	}
 }
