@@ -22,6 +22,7 @@ func (s *Server) KillAgent(workspace string) error {
 	}
 	a.killed = true
 	a.terminals.kill()
+	a.apps.leave(false)
 	a.build.workspace.changed.fire()
 	return nil
 }
@@ -66,9 +67,10 @@ func (s *Server) freezeAgent(workspace string, frozen bool) error {
 		a.dead = time.Time{}
 	}
 	a.frozen = frozen
-	home := a.terminals
+	home, apps := a.terminals, a.apps
 	a.build.workspace.changed.fire()
 	s.state.mu.Unlock()
 	home.freeze(frozen)
+	apps.freeze(frozen)
 	return nil
 }

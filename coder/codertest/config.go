@@ -3,6 +3,7 @@ package codertest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -52,6 +53,25 @@ type Config struct {
 	// three optional ones: greeting (lowercase letters), size (small or large,
 	// can't be changed later) and delay (0 to 300). An empty slice means none.
 	Parameters []Parameter
+
+	// Apps are the workspace apps of every workspace. Nil means the three of
+	// Coder's templates for load tests: wsec echoes, wsra floods, and wsdi
+	// discards. An empty slice means none.
+	Apps []App
+
+	// AppHost is the pattern of the names that apps with Subdomain have, such as
+	// "*.apps.example.test". A port is added where it has none. "" means that
+	// apps have no names.
+	AppHost string
+
+	// PathAppSharing lets apps that are reached by a path be shared, and lets
+	// owners of the deployment open everybody's. Real servers don't unless they
+	// are told to: a path is the same site as the dashboard.
+	PathAppSharing bool
+
+	// WorkspaceProxy adds a workspace proxy, which serves apps and terminals at
+	// an address of its own: see [Server.ProxyURL].
+	WorkspaceProxy bool
 
 	// Routes are faults of single routes. The first that matches counts.
 	Routes []RouteFault
@@ -139,6 +159,12 @@ func (c Config) Validate() error {
 			add("Parameters[%d]: there is another one named %q", i, p.Name)
 		}
 		names[p.Name] = true
+	}
+	if err := validateApps(c.Apps); err != nil {
+		errs = append(errs, err)
+	}
+	if h := c.AppHost; h != "" && (strings.Count(h, "*") != 1 || !strings.HasPrefix(h, "*") || !strings.HasPrefix(h[1:], ".") && !strings.HasPrefix(h[1:], "-")) {
+		add("AppHost is %q, want a pattern such as *.apps.example.test", h)
 	}
 	if err := validateRoutes(c.Routes); err != nil {
 		errs = append(errs, err)

@@ -20,7 +20,12 @@ func (s *Server) deploymentRoutes() {
 	fixed("/experiments", []string{})
 	fixed("/experiments/available", map[string][]string{"safe": {}})
 	fixed("/deployment/ssh", object{"hostname_prefix": "coder.", "hostname_suffix": "coder", "ssh_config_options": object{}})
-	fixed("/applications/host", object{"host": ""})
+	s.private("GET /api/v2/applications/host", func(c *call) (int, any) {
+		return http.StatusOK, object{"host": c.s.appHost(c.s.url)}
+	})
+	if s.cfg.WorkspaceProxy {
+		s.private("POST /api/v2/applications/reconnecting-pty-signed-token", terminalToken)
+	}
 	fixed("/audit", object{"audit_logs": []int{}, "count": 0, "count_cap": 2000})
 	fixed("/notifications/settings", object{"notifier_paused": false})
 	fixed("/users/me/appearance", object{"theme_preference": "", "theme_mode": "", "theme_light": "", "theme_dark": "", "terminal_font": ""})
@@ -35,8 +40,13 @@ func (s *Server) deploymentRoutes() {
 		return http.StatusOK, []int{}
 	})
 	s.private("GET /api/v2/regions", func(c *call) (int, any) {
-		return http.StatusOK, object{"regions": []object{{"id": c.s.deploymentID, "name": "primary", "display_name": "Default",
-			"icon_url": "/emojis/1f3e1.png", "healthy": true, "path_app_url": c.s.url, "wildcard_hostname": ""}}}
+		regions := []object{{"id": c.s.deploymentID, "name": "primary", "display_name": "Default",
+			"icon_url": "/emojis/1f3e1.png", "healthy": true, "path_app_url": c.s.url, "wildcard_hostname": c.s.appHost(c.s.url)}}
+		if p := c.s.proxy; p != nil {
+			regions = append(regions, object{"id": p.id, "name": "proxy", "display_name": "Proxy",
+				"icon_url": "/emojis/1f30d.png", "healthy": true, "path_app_url": p.url, "wildcard_hostname": c.s.appHost(p.url)})
+		}
+		return http.StatusOK, object{"regions": regions}
 	})
 	s.private("GET /api/v2/deployment/config", func(c *call) (int, any) {
 		if c.user.owner() {

@@ -26,6 +26,8 @@
 //   - Faults of routes: Routes make requests slow, failing, or without an
 //     answer. A [Latency] is fixed, uniform or log-normal.
 //   - Replicas: so many servers behind one address.
+//   - Apps: Apps, reached by a path or below AppHost. WorkspaceProxy serves them
+//     at another address too. PathAppSharing is what real servers warn of.
 //   - Terminals: ReplayBytes, PingInterval, AgentTimeout.
 //   - Repeatability: Seed decides IDs, times and faults.
 //
@@ -40,7 +42,7 @@
 //
 // # What is missing
 //
-// There are no workspace apps, no tailnet, no dynamic parameters, and no
+// There is no tailnet, there are no no dynamic parameters, and no
 // metrics of the server. testdata/unsupported.txt lists each recording that the
 // deployment is not held to.
 package codertest

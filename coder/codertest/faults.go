@@ -166,7 +166,7 @@ func (s *Server) Stall(d time.Duration) {
 // decide which. It returns how many these were.
 func (s *Server) DropConnections(fraction float64) int {
 	dropped := 0
-	for _, r := range s.replicas {
+	for _, r := range s.fronts() {
 		for _, c := range r.conns.list() {
 			s.faults.mu.Lock()
 			hit := s.faults.rng.Float64() < fraction

@@ -22,7 +22,7 @@ type template struct {
 	createdBy        *user
 	versions         []*version
 	active           *version
-	apps             []app
+	apps             []App
 	times            map[string][]time.Duration // of the last builds
 }
 
@@ -39,11 +39,6 @@ type version struct {
 	changed                      signal
 	stop                         func() bool
 	source                       *file
-}
-
-type app struct {
-	slug, displayName, sharing string
-	port                       int
 }
 
 type workspace struct {
@@ -90,7 +85,7 @@ type build struct {
 }
 
 func (st *state) addTemplate(by *user, name string, parameters []parameterJSON) *template {
-	t := &template{id: st.newID(), name: name, created: now(), createdBy: by}
+	t := &template{id: st.newID(), name: name, created: now(), createdBy: by, apps: st.apps}
 	t.updated, t.bumpMillis = t.created, int64(time.Hour/time.Millisecond)
 	st.templates[t.id] = t
 	st.addVersion(t, by, "", parameters)

@@ -12,8 +12,8 @@ import (
 
 // ptyConn is a WebSocket of a terminal.
 type ptyConn struct {
+	input
 	hub     *ptyHub
-	conn    *trackedConn
 	session *session
 	frames  wsframe.Reader
 	carry   []byte // the beginning of an object
@@ -24,12 +24,15 @@ type ptyConn struct {
 	pingAt   time.Time
 	awaiting atomic.Bool
 
-	// What a read uses: see read.
+	messages, bytes, sent, sentBytes atomic.Int64 // Stats reads them meanwhile
+}
+
+// input reads a connection without keeping a buffer for it: see waiter.
+type input struct {
+	conn    *trackedConn
 	scratch *[]byte
 	n       int
 	readErr error
-
-	messages, bytes, sent, sentBytes atomic.Int64 // Stats reads them meanwhile
 }
 
 // inputs are buffers for reads. A connection has one only while there is

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -16,31 +15,32 @@ func htmlPage(title, text string) page {
 	return page{"text/html; charset=utf-8", "<!doctype html><title>" + title + "</title><h1>" + title + "</h1><p>" + text + "</p>\n"}
 }
 
-var appNotFound = htmlPage("404 - Application Not Found", "404 - Application Not Found The application or workspace you are trying to access does not exist or you do not have permission to access it.")
-
 // openTerminal is the reconnecting PTY.
 func openTerminal(c *call) (int, any) {
-	if c.user == nil {
+	id, err := uuid.Parse(c.r.PathValue("agent"))
+	user := c.user
+	if user == nil && err == nil {
+		user = c.s.signedFor(c.r, terminalClaims(id))
+	}
+	if user == nil {
 		return http.StatusNotFound, notFound
 	}
-	id, err := uuid.Parse(c.r.PathValue("agent"))
 	if err != nil {
 		return http.StatusInternalServerError, htmlPage("500 - Internal Server Error", "500 - Internal Server Error An internal server error occurred.")
 	}
 	st := c.s.state
 	st.mu.RLock()
 	a := st.agents[id]
-	if a == nil || !c.user.sees(a.build.workspace) || a.build.workspace.deleted || a.off {
+	if a == nil || !user.sees(a.build.workspace) || a.build.workspace.deleted || a.off {
 		st.mu.RUnlock()
-		return http.StatusNotFound, appNotFound
+		return appMissing()
 	}
 	status, frozen := a.status(c.s.cfg.AgentTimeout), a.frozen
 	st.mu.RUnlock()
 	if status != "connected" {
-		return http.StatusNotFound, htmlPage("404 - Application Unavailable",
-			fmt.Sprintf("404 - Application Unavailable Agent state is &#34;%s&#34;, not &#34;connected&#34;", status))
+		return c.s.agentUnavailable(status)
 	}
-	c.appCookie(c.r.URL.Path + "/")
+	c.signedCookie(terminalClaims(id), user, c.r.URL.Path+"/")
 	session, size, e := readTerminal(c)
 	if e != nil {
 		return http.StatusBadRequest, e
@@ -58,7 +58,7 @@ func openTerminal(c *call) (int, any) {
 	if err != nil {
 		return handled, nil
 	}
-	pc := &ptyConn{hub: &c.s.hub, conn: conn.(*trackedConn)}
+	pc := &ptyConn{input: input{conn: conn.(*trackedConn)}, hub: &c.s.hub}
 	for {
 		s, fresh := home.open(session, c.r.URL.Query().Get("command"), size, frozen)
 		if s == nil {
@@ -74,13 +74,6 @@ func openTerminal(c *call) (int, any) {
 	}
 	c.s.wg.Go(func() { pc.serve(early) })
 	return handled, nil
-}
-
-// appCookie is what makes the next request to the same path cheaper for a real
-// server.
-func (c *call) appCookie(path string) {
-	http.SetCookie(c.w, &http.Cookie{Name: "coder_signed_app_token", Value: "codertest", Path: path,
-		Expires: time.Now().Add(time.Minute), HttpOnly: true, SameSite: http.SameSiteLaxMode})
 }
 
 func readTerminal(c *call) (session uuid.UUID, size shell.Size, e *apiError) {

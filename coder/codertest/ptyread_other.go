@@ -3,7 +3,7 @@
 package codertest
 
 // waiter returns what reads input, with a buffer held while it waits.
-func (c *ptyConn) waiter() (func() error, error) {
+func (c *input) waiter() (func() error, error) {
 	return func() error {
 		p := inputs.Get().(*[]byte)
 		n, err := c.conn.Read(*p)

@@ -9,7 +9,7 @@ import (
 
 // waiter returns what waits for input and reads it into a buffer that is
 // borrowed only then.
-func (c *ptyConn) waiter() (func() error, error) {
+func (c *input) waiter() (func() error, error) {
 	raw, err := c.conn.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -19,7 +19,7 @@ func (c *ptyConn) waiter() (func() error, error) {
 }
 
 // try reads when there is something, and returns false to wait for it.
-func (c *ptyConn) try(fd uintptr) bool {
+func (c *input) try(fd uintptr) bool {
 	p := inputs.Get().(*[]byte)
 	n, err := syscall.Read(int(fd), *p)
 	for err == syscall.EINTR {

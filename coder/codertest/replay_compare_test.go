@@ -92,6 +92,9 @@ func (rp *replayer) compareHeaders(r *recording, got http.Header, bad func(strin
 func (rp *replayer) cookies(h http.Header) []string {
 	var out []string
 	for _, c := range (&http.Response{Header: h}).Cookies() {
+		if c.Name == signedCookie && !strings.HasPrefix(c.Value, "FAKE") {
+			rp.signed = c.Value
+		}
 		out = append(out, c.Name+" "+rp.ours(c.Path))
 	}
 	slices.Sort(out)

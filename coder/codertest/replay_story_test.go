@@ -16,7 +16,7 @@ const buildTime = 300 * time.Millisecond
 // recorded at another time.
 func chapter(id string) string {
 	switch id {
-	case "211", "284", "285", "286", "410d", "410e", "410g":
+	case "211", "284", "285", "286", "410d", "410e", "410f", "410g":
 		return "423z" + id // after the last start of the workspace
 	case "451":
 		return "448z" // it was open when the build was canceled
@@ -105,6 +105,16 @@ func (rp *replayer) prepareBuilds(id string) {
 	case "211":
 		rp.settle()
 		rp.learnAgent("ecd88d0d-9cbe-45c2-a567-c9adca1d88f1", "admin/ws1")
+	case "250":
+		rp.s.cfg.PathAppSharing = true
+	case "264":
+		rp.ids["FAKE.FAKE.FAKE"] = rp.signed
+	case "280":
+		rp.s.cfg.PathAppSharing = false
+	case "281":
+		rp.addWorkspace("alice", "alice-ws")
+	case "284":
+		rp.locked(func() { rp.s.state.removeWorkspace(rp.s.state.byFullName["alice/alice-ws"]) })
 	case "286":
 		rp.addWorkspace("alice", "alice-pty")
 		rp.learnAgent("66e34943-21a3-4071-a6a1-39d35f6f0ce0", "alice/alice-pty")
@@ -196,7 +206,7 @@ func (rp *replayer) addTemplate() {
 		admin := st.findUser("admin")
 		t := st.addTemplate(admin, "realtf", parameters)
 		t.active.message = "first"
-		t.apps = []app{{"wsdi", "WebSocket Discard", "authenticated", 19136}, {"wsec", "WebSocket Echo", "authenticated", 19134}, {"wsra", "WebSocket Random", "authenticated", 19135}}
+		t.apps = trafficApps()
 		rp.ids["88f62351-7d3a-4c29-8511-5313213e5594"] = t.active.id.String()
 		v := st.addVersion(t, admin, "second", parameters)
 		rp.ids["0efdd473-211a-4ca6-8d6f-a02c400f028c"] = v.id.String()

@@ -87,6 +87,7 @@ type replayer struct {
 	s      *Server
 	ids    map[string]string // recorded to ours
 	client *http.Client
+	signed string // the last token for an app
 }
 
 // TestTheDeploymentAnswersAsARealOneDid replays every recording, in an order

@@ -15,7 +15,7 @@ func (s *Server) routes() {
 		return http.StatusOK, page{"text/plain; charset=utf-8", "OK"}
 	})
 	s.public("GET /api/v2/{$}", func(*call) (int, any) { return http.StatusOK, msg("👋") })
-	s.public("GET /api/v2/buildinfo", buildInfo)
+	s.public("GET /api/v2/buildinfo", func(c *call) (int, any) { return http.StatusOK, c.s.buildInfo() })
 	s.public("GET /derp/latency-check", func(*call) (int, any) { return http.StatusOK, nil })
 	s.public("GET /bin/", func(*call) (int, any) {
 		return http.StatusNotFound, page{"text/plain; charset=utf-8", "404 page not found\n"}
@@ -42,19 +42,24 @@ func routeNotFound(c *call) (int, any) {
 	return http.StatusNotFound, msg("Route not found.")
 }
 
-func buildInfo(c *call) (int, any) {
-	return http.StatusOK, struct {
-		ExternalURL           string `json:"external_url"`
-		Version               string `json:"version"`
-		DashboardURL          string `json:"dashboard_url"`
-		Telemetry             bool   `json:"telemetry"`
-		WorkspaceProxy        bool   `json:"workspace_proxy"`
-		AgentAPIVersion       string `json:"agent_api_version"`
-		ProvisionerAPIVersion string `json:"provisioner_api_version"`
-		UpgradeMessage        string `json:"upgrade_message"`
-		DeploymentID          string `json:"deployment_id"`
-		WebpushPublicKey      string `json:"webpush_public_key"`
-	}{"https://github.com/coder/coder", c.s.cfg.Version, c.s.url, false, false, "1.0", "1.18", "", c.s.deploymentID.String(), ""}
+type buildInfoJSON struct {
+	ExternalURL           string `json:"external_url"`
+	Version               string `json:"version"`
+	DashboardURL          string `json:"dashboard_url"`
+	Telemetry             bool   `json:"telemetry"`
+	WorkspaceProxy        bool   `json:"workspace_proxy"`
+	AgentAPIVersion       string `json:"agent_api_version"`
+	ProvisionerAPIVersion string `json:"provisioner_api_version"`
+	UpgradeMessage        string `json:"upgrade_message"`
+	DeploymentID          string `json:"deployment_id"`
+	WebpushPublicKey      string `json:"webpush_public_key"`
+}
+
+func (s *Server) buildInfo() buildInfoJSON {
+	return buildInfoJSON{
+		ExternalURL: "https://github.com/coder/coder", Version: s.cfg.Version, DashboardURL: s.url,
+		AgentAPIVersion: "1.0", ProvisionerAPIVersion: "1.18", DeploymentID: s.deploymentID.String(),
+	}
 }
 
 // authCheck answers what a user may do.

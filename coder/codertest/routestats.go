@@ -15,6 +15,12 @@ type RouteCode struct {
 	Code int
 }
 
+// appRoutes are the routes of workspace apps.
+var appRoutes = map[string]string{
+	"path":      "/@{user}/{workspace}/apps/{slug}",
+	"subdomain": "{slug}--{agent}--{workspace}--{user}",
+}
+
 // routeCounts count answers.
 type routeCounts struct {
 	mu sync.Mutex
@@ -42,6 +48,8 @@ type countedWriter struct {
 	http.ResponseWriter
 	s       *Server
 	r       *http.Request
+	mux     *http.ServeMux
+	route   string // of an app, which no mux knows
 	counted bool
 }
 
@@ -64,6 +72,9 @@ func (w *countedWriter) count(code int) {
 		return
 	}
 	w.counted = true
-	_, route := w.s.mux.Handler(w.r)
+	route := w.route
+	if route == "" {
+		_, route = w.mux.Handler(w.r)
+	}
 	w.s.stats.routes.add(RouteCode{route, code})
 }

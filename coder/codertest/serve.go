@@ -30,9 +30,12 @@ type call struct {
 type handler func(c *call) (int, any)
 
 // ServeHTTP is what every replica serves.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serveOn(s.mux, w, r) }
+
+// serveOn serves the routes of a mux, and apps.
+func (s *Server) serveOn(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	s.stats.requests.Add(1)
-	counted := &countedWriter{ResponseWriter: w, s: s, r: r}
+	counted := &countedWriter{ResponseWriter: w, s: s, r: r, mux: mux}
 	defer counted.count(0)
 	s.serve(counted, r)
 }
@@ -42,7 +45,11 @@ func (s *Server) serve(w *countedWriter, r *http.Request) {
 	h.Set("X-Coder-Build-Version", s.cfg.Version)
 	h.Set("X-Content-Type-Options", "nosniff")
 	http.SetCookie(w, &http.Cookie{Name: "csrf_token", Value: "codertest", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	api := strings.HasPrefix(r.URL.Path, "/api/")
+	app, isApp := s.appRequest(r)
+	api := strings.HasPrefix(r.URL.Path, "/api/") && !isApp
+	if isApp {
+		w.route = r.Method + " " + appRoutes[app.access]
+	}
 	if !s.apply(w, r) {
 		return
 	}
@@ -55,14 +62,14 @@ func (s *Server) serve(w *countedWriter, r *http.Request) {
 	}
 	key, problem := s.authenticate(r)
 	bypass := false
-	if v, err := strconv.ParseBool(r.Header.Get("X-Coder-Bypass-Ratelimit")); err == nil && v && api && s.cfg.RateLimit > 0 && !s.unlimit.Load() {
+	if v, err := strconv.ParseBool(r.Header.Get("X-Coder-Bypass-Ratelimit")); err == nil && v && (api || isApp) && s.cfg.RateLimit > 0 && !s.unlimit.Load() {
 		if key == nil || !key.user.owner() {
 			write(w, http.StatusPreconditionRequired, page{"text/plain; charset=utf-8", "\"X-Coder-Bypass-Ratelimit\" provided but user is not owner\n"})
 			return
 		}
 		bypass = true
 	}
-	if api || strings.HasPrefix(r.URL.Path, "/@") {
+	if api || isApp {
 		who, _, _ := net.SplitHostPort(r.RemoteAddr)
 		if key != nil {
 			who = key.user.id.String()
@@ -78,6 +85,14 @@ func (s *Server) serve(w *countedWriter, r *http.Request) {
 			return
 		}
 	}
+	c := &call{s: s, w: w, r: r, key: key}
+	if key != nil {
+		c.user = key.user
+	}
+	if isApp {
+		c.serveApp(app)
+		return
+	}
 	limit := int64(maxBody)
 	if isFiles(r) {
 		limit = maxFile
@@ -90,13 +105,9 @@ func (s *Server) serve(w *countedWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, limit)
-	c := &call{s: s, w: w, r: r, key: key}
-	if key != nil {
-		c.user = key.user
-	}
 	r = r.WithContext(withCall(r.Context(), c, problem))
 	c.r = r
-	s.mux.ServeHTTP(w, r)
+	w.mux.ServeHTTP(w, r)
 }
 
 func (s *Server) cookieWithoutCSRF(w http.ResponseWriter, r *http.Request) bool {
@@ -109,8 +120,10 @@ func (s *Server) cookieWithoutCSRF(w http.ResponseWriter, r *http.Request) bool 
 }
 
 // public registers a handler that needs no token.
-func (s *Server) public(pattern string, h handler) {
-	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+func (s *Server) public(pattern string, h handler) { s.publicOn(s.mux, pattern, h) }
+
+func (s *Server) publicOn(mux *http.ServeMux, pattern string, h handler) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		c, _ := callOf(r)
 		c.r = r
 		if status, body := h(c); status != handled {

@@ -40,6 +40,9 @@ type Server struct {
 	replicas []*replica
 	balancer *balancer
 	hub      ptyHub
+	apps     appHub
+	proxy    *proxyServer // nil without one
+	as       behaviours
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -75,7 +78,8 @@ func newServer(cfg Config, st *state, key *apiKey) (*Server, error) {
 	s := &Server{cfg: cfg.withDefaults(), state: st, key: key, deploymentID: st.newID()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.faults.init(s.cfg)
-	s.hub.server = s
+	s.hub.server, s.apps.server = s, s
+	s.as = behavioursOf(s.cfg.Version)
 	s.jobs.rng = rand.New(rand.NewPCG(cfg.Seed, 0x6a6f6273))
 	s.routes()
 	if err := s.listen(); err != nil {
@@ -107,7 +111,12 @@ func (s *Server) listen() error {
 		addr = s.balancer.listener.Addr()
 	}
 	s.url = "http://" + addr.String()
-	for _, r := range s.replicas { // not before they can say where they are
+	if s.cfg.WorkspaceProxy {
+		if err := s.newProxy(); err != nil {
+			return err
+		}
+	}
+	for _, r := range s.fronts() { // not before they can say where they are
 		s.serveReplica(r)
 	}
 	return nil
@@ -172,7 +181,7 @@ func (s *Server) Close() {
 		if s.balancer != nil {
 			s.balancer.close()
 		}
-		for _, r := range s.replicas {
+		for _, r := range s.fronts() {
 			r.stop()
 		}
 		s.stopJobs()

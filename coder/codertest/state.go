@@ -34,6 +34,7 @@ type state struct {
 	agents        map[uuid.UUID]*agent
 
 	parameters []parameterJSON // of imported versions
+	apps       []App           // of every template
 	logID      int64
 }
 
@@ -193,7 +194,7 @@ func fullName(owner, name string) string {
 func (st *state) populate(cfg Config) *apiKey {
 	admin := st.addUser(user{username: "admin", name: "Admin User", email: "admin@example.com", password: "Passw0rd!Scale"})
 	key := st.addKey(apiKey{user: admin, name: "codertest", loginType: "token", lifetime: 7 * 24 * time.Hour})
-	st.parameters = cfg.parameters()
+	st.parameters, st.apps = cfg.parameters(), cfg.apps()
 	tpl := st.addTemplate(admin, "scaletest", st.parameters)
 	values := tpl.active.defaults()
 	owners := []*user{admin}

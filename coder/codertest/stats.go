@@ -17,13 +17,20 @@ type Stats struct {
 	// Unauthorized, RateLimited and Failed were answered with 401, 429, or an
 	// error that the configuration asked for. Dropped ones got no answer.
 	Unauthorized, RateLimited, Failed, Dropped int64
-	// Connections are open now, on all replicas.
+	// Connections are open now, on all replicas and the workspace proxy.
 	Connections int
 	// Terminals are connected now, TerminalsOpened since the start.
 	Terminals, TerminalsOpened int64
 	// MessagesIn and BytesIn are what terminals were sent, MessagesOut and
 	// BytesOut what they sent back, as payload of WebSocket messages.
 	MessagesIn, MessagesOut, BytesIn, BytesOut int64
+	// AppSockets are WebSockets of workspace apps that are open now,
+	// AppSocketsOpened since the start. AppRequests are all requests that reached
+	// an app.
+	AppSockets, AppSocketsOpened, AppRequests int64
+	// AppBytesIn and AppBytesOut are what apps were sent and sent back, as
+	// payload of messages and bodies.
+	AppBytesIn, AppBytesOut int64
 	// Routes are the requests by what was asked and answered. A stream counts
 	// from its beginning.
 	Routes map[RouteCode]int64
@@ -41,8 +48,11 @@ func (s *Server) Stats() Stats {
 		Builds: c.builds.Load(), Routes: c.routes.all(),
 	}
 	t := s.hub.traffic()
+	a := &s.apps
+	st.AppSockets, st.AppSocketsOpened, st.AppRequests = a.open.Load(), a.opened.Load(), a.requests.Load()
+	st.AppBytesIn, st.AppBytesOut = a.traffic()
 	st.MessagesIn, st.MessagesOut, st.BytesIn, st.BytesOut = t.messagesIn, t.messagesOut, t.bytesIn, t.bytesOut
-	for _, r := range s.replicas {
+	for _, r := range s.fronts() {
 		st.Connections += r.conns.len()
 	}
 	return st

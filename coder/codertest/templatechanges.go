@@ -88,7 +88,7 @@ func createTemplate(c *call) (int, any) {
 	t := &template{
 		id: st.newID(), name: in.Name, displayName: in.DisplayName, description: in.Description, icon: in.Icon,
 		ttlMillis: in.DefaultTTLMillis, bumpMillis: 3600_000, mayCancel: in.AllowCancel,
-		created: now(), createdBy: c.user, versions: []*version{v}, active: v,
+		created: now(), createdBy: c.user, versions: []*version{v}, active: v, apps: st.apps,
 	}
 	if in.ActivityBumpMillis != nil {
 		t.bumpMillis = *in.ActivityBumpMillis

@@ -171,7 +171,7 @@ func (s *Server) agentView(a *agent) agentJSON {
 		ID: a.id, CreatedAt: a.created, UpdatedAt: a.updated, FirstConnectedAt: a.firstConnected,
 		StartedAt: a.ready, ReadyAt: a.ready, Status: status, LifecycleState: "created", Name: "main",
 		ResourceID: a.resourceID, Architecture: "amd64", OperatingSystem: "linux", LogsLength: len(startupLog),
-		Directory: dir, Apps: []appJSON{}, ConnectionTimeoutSeconds: 120,
+		Directory: dir, ConnectionTimeoutSeconds: 120,
 		TroubleshootingURL: "https://coder.com/docs/admin/templates/troubleshooting", Subsystems: []string{},
 		Health:      agentHealthJSON{Healthy: true},
 		DisplayApps: []string{"vscode", "ssh_helper", "port_forwarding_helper", "web_terminal"},
@@ -181,10 +181,7 @@ func (s *Server) agentView(a *agent) agentJSON {
 	}
 	script := scriptJSON{ID: a.script, LogSourceID: a.sourceID, LogPath: "coder-startup-script.log",
 		Script: "echo \"startup script says hallo\"\necho \"second line\"\n", RunOnStart: true, DisplayName: "Startup Script"}
-	for i, app := range a.build.workspace.template.apps {
-		v.Apps = append(v.Apps, appJSON{ID: a.appIDs[i], URL: "http://localhost:" + itoa(app.port), Slug: app.slug,
-			DisplayName: app.displayName, SharingLevel: app.sharing, Health: "disabled", OpenIn: "slim-window", Statuses: []struct{}{}})
-	}
+	v.Apps = s.appViews(a)
 	if a.firstConnected == nil {
 		v.LogsLength = 0
 		v.Health = agentHealthJSON{Reason: "agent has not yet connected"}

@@ -28,6 +28,7 @@ type Reader struct {
 	header    [14]byte
 	have      int
 	inPayload bool
+	length    uint64 // of the frame
 	remaining uint64
 	mask      uint32
 	inMessage bool // a fragmented message goes on
@@ -36,8 +37,8 @@ type Reader struct {
 
 // Handler gets what the client sends.
 type Handler interface {
-	// Payload is a piece of a data message, unmasked. The opcode is that of the
-	// message. An error ends the reading.
+	// Payload is a piece of a data message, unmasked, and empty for an empty
+	// frame. The opcode is that of the frame. An error ends the reading.
 	Payload(opcode byte, b []byte) error
 	// Control is a whole control frame.
 	Control(opcode byte, b []byte) error
@@ -52,7 +53,7 @@ func (r *Reader) Feed(b []byte, h Handler) error {
 				return err
 			}
 			b = b[n:]
-			if !r.inPayload {
+			if !r.inPayload || len(b) == 0 && r.remaining > 0 {
 				return nil
 			}
 		}
@@ -75,14 +76,17 @@ func (r *Reader) Feed(b []byte, h Handler) error {
 	return nil
 }
 
+// Frame tells, during Handler.Payload, of which frame the piece is: its first
+// byte and its length, and whether it begins with this piece.
+func (r *Reader) Frame(piece []byte) (first byte, length uint64, begins bool) {
+	return r.header[0], r.length, r.remaining+uint64(len(piece)) == r.length
+}
+
 func (r *Reader) opcode() byte { return r.header[0] & 0x0f }
 
 func (r *Reader) deliver(part []byte, h Handler) error {
 	op := r.opcode()
 	if op < Close {
-		if len(part) == 0 && r.remaining == 0 && op == Continuation {
-			return nil
-		}
 		return h.Payload(op, part)
 	}
 	if r.remaining > 0 || len(r.control) > 0 {
@@ -139,7 +143,7 @@ func (r *Reader) begin() error {
 	if op < Close {
 		r.inMessage = !fin
 	}
-	r.remaining = length
+	r.length, r.remaining = length, length
 	r.mask = binary.BigEndian.Uint32(h[len(h)-4:])
 	r.inPayload = true
 	return nil
@@ -168,6 +172,18 @@ func rotate(mask uint32, n int) uint32 {
 
 // MaxHeader is the size of a server's longest header.
 const MaxHeader = 10
+
+// AppendHeader appends the header of a frame whose payload follows. The first
+// byte has the opcode and whether the message ends here.
+func AppendHeader(dst []byte, first byte, length uint64) []byte {
+	switch {
+	case length < 126:
+		return append(dst, first, byte(length))
+	case length < 1<<16:
+		return binary.BigEndian.AppendUint16(append(dst, first, 126), uint16(length))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, first, 127), length)
+}
 
 // PutHeader writes the header of a whole message right before its payload,
 // which begins at b[MaxHeader]. It returns where the frame begins.
