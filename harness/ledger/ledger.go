@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // ErrClosed is that a ledger was used after Close.
@@ -27,10 +28,16 @@ type Ledger struct {
 	left    map[key]struct{}
 	err     error // why nothing can be written any more
 	closed  bool
+	soon    *time.Timer // wakes the writer for what nobody waits for
+	due     bool        // it is running
 
 	wake chan struct{} // holds one
 	done chan struct{} // closed when the writer has ended
 }
+
+// writeSoon is how long a note waits for others. Writing each at once took as
+// much time as everything else together.
+const writeSoon = 20 * time.Millisecond
 
 // key identifies a thing within a ledger.
 type key struct{ run, kind, name string }
@@ -109,6 +116,8 @@ func Resume(path string) (*Ledger, error) {
 
 func open(path string, f *os.File, left map[key]struct{}) *Ledger {
 	l := &Ledger{path: path, file: f, left: left, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	l.soon = time.AfterFunc(time.Hour, l.nudge)
+	l.soon.Stop()
 	go l.write()
 	return l
 }
@@ -158,8 +167,8 @@ func (l *Ledger) Intend(ctx context.Context, run, kind, name string) error {
 }
 
 // Made notes the ID of what was created. It does not wait: the note is written
-// at once, so that it outlives the process, and reaches the disk with the next
-// intention. An ID that can't be noted is left out.
+// with the next intention, or within 20 ms, and then outlives the process. An ID
+// that can't be noted is left out.
 func (l *Ledger) Made(run, kind, name, id string) {
 	e := Entry{Run: run, Kind: kind, Name: name, ID: id}
 	if e.validate() != nil {
@@ -189,7 +198,10 @@ func (l *Ledger) note(e Entry, o op) {
 	} else {
 		l.left[e.key()] = struct{}{}
 	}
-	l.nudge()
+	if !l.due {
+		l.due = true
+		l.soon.Reset(writeSoon)
+	}
 }
 
 // unusable is why nothing can be noted.
@@ -217,6 +229,7 @@ func (l *Ledger) Close() error {
 		return nil
 	}
 	l.closed = true
+	l.soon.Stop()
 	l.mu.Unlock()
 	l.nudge()
 	<-l.done

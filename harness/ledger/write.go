@@ -14,7 +14,7 @@ func (l *Ledger) write() {
 		l.mu.Lock()
 		lines, l.pending = l.pending, lines[:0]
 		c, closed := l.waiting, l.closed
-		l.waiting = nil
+		l.waiting, l.due = nil, false
 		l.mu.Unlock()
 
 		err := l.commit(lines, c != nil)
