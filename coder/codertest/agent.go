@@ -21,7 +21,7 @@ type agent struct {
 	killed, frozen   bool
 	off              bool // its workspace was stopped
 	terminals        *terminals
-	apps             *appHome // nil before the first connection
+	conns            *agentHome // nil before the first connection
 }
 
 // attachAgent gives a build its agent, which is not connected yet.

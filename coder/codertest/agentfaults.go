@@ -7,8 +7,8 @@ import (
 )
 
 // KillAgent ends the agent of a workspace, given as "owner/name", as if its
-// process were killed: it counts as disconnected, and its terminals lose their
-// connections without a close frame. It is an error if there is no such
+// process were killed: it counts as disconnected, and its terminals, apps
+// and SSH sessions lose their connections without a word. It is an error if there is no such
 // agent.
 func (s *Server) KillAgent(workspace string) error {
 	a, err := s.findAgent(workspace)
@@ -22,7 +22,7 @@ func (s *Server) KillAgent(workspace string) error {
 	}
 	a.killed = true
 	a.terminals.kill()
-	a.apps.leave(false)
+	a.conns.leave(false)
 	a.build.workspace.changed.fire()
 	return nil
 }
@@ -67,10 +67,10 @@ func (s *Server) freezeAgent(workspace string, frozen bool) error {
 		a.dead = time.Time{}
 	}
 	a.frozen = frozen
-	home, apps := a.terminals, a.apps
+	home, conns := a.terminals, a.conns
 	a.build.workspace.changed.fire()
 	s.state.mu.Unlock()
 	home.freeze(frozen)
-	apps.freeze(frozen)
+	conns.freeze(frozen)
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 type appConn struct {
 	input
 	hub    *appHub
-	home   *appHome
+	home   *agentHome
 	mode   AppMode
 	frames wsframe.Reader
 	out    []byte      // what this read gives cause to send
@@ -137,71 +137,9 @@ func (c *appConn) end() {
 	c.closed = true
 }
 
-// appHome is what the apps of an agent have in common. A nil one has no
-// connections.
-type appHome struct {
-	mu     sync.Mutex
-	conns  map[*appConn]struct{}
-	over   bool
-	frozen atomic.Bool
-	thawed chan struct{} // closed when a freeze ends
-}
-
-// add reports false if the agent has gone.
-func (h *appHome) add(c *appConn) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.over {
-		return false
-	}
-	h.conns[c] = struct{}{}
-	return true
-}
-
-// leave is the end of the agent. Silent says that its connections stay open and
-// nothing comes any more.
-func (h *appHome) leave(silent bool) {
-	if h == nil {
-		return
-	}
-	h.freeze(false)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.over = true
-	for c := range h.conns {
-		if c.mute.Store(silent); !silent {
-			_ = c.conn.Close() // no close frame: the other end is gone
-		}
-	}
-}
-
-func (h *appHome) freeze(frozen bool) {
-	if h == nil {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case h.frozen.Swap(frozen) == frozen:
-	case frozen:
-		h.thawed = make(chan struct{})
-	default:
-		close(h.thawed)
-	}
-}
-
-// pass waits while the agent is frozen. It reports false if the time is up.
-func (h *appHome) pass(done <-chan struct{}) bool {
-	if !h.frozen.Load() {
-		return true
-	}
-	h.mu.Lock()
-	thawed := h.thawed
-	h.mu.Unlock()
-	select {
-	case <-thawed:
-		return true
-	case <-done:
-		return false
+// leave is the end of the agent at the other end.
+func (c *appConn) leave(silent bool) {
+	if c.mute.Store(silent); !silent {
+		_ = c.conn.Close() // no close frame: the other end is gone
 	}
 }

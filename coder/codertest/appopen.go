@@ -64,8 +64,8 @@ func (c *call) openApp(q appRequest) (int, any) {
 
 // findApp finds the app, and what is at the other end. Without a home it gives
 // the refusal.
-func (c *call) findApp(q appRequest, u *user, authorized bool) (*appHome, AppMode, int, any) {
-	refused := func(status int, body any) (*appHome, AppMode, int, any) { return nil, 0, status, body }
+func (c *call) findApp(q appRequest, u *user, authorized bool) (*agentHome, AppMode, int, any) {
+	refused := func(status int, body any) (*agentHome, AppMode, int, any) { return nil, 0, status, body }
 	if q.access == "path" && isPort(q.slug) {
 		return refused(http.StatusInternalServerError, htmlPage("500 - Internal Server Error", "500 - Internal Server Error An internal server error occurred."))
 	}
@@ -142,13 +142,4 @@ func (c *call) signIn(q appRequest) (int, any) {
 	}
 	http.Redirect(c.w, c.r, to, http.StatusSeeOther)
 	return handled, nil
-}
-
-// home is what apps of an agent have in common. It is called with the lock held.
-func (a *agent) home() *appHome {
-	if a.apps == nil {
-		a.apps = &appHome{conns: map[*appConn]struct{}{}}
-		a.apps.freeze(a.frozen)
-	}
-	return a.apps
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // proxyApp hands a request to the app, as a reverse proxy does.
-func (c *call) proxyApp(home *appHome, mode AppMode, q appRequest) (int, any) {
+func (c *call) proxyApp(home *agentHome, mode AppMode, q appRequest) (int, any) {
 	stats := &c.s.apps
 	if c.r.Header.Get("Coder-Session-Token") != "" {
 		stats.tokens.Add(1)
@@ -81,7 +81,7 @@ func (c *call) tell(mode AppMode, q appRequest) string {
 	return b.String()
 }
 
-func (c *call) openAppSocket(home *appHome, mode AppMode) (int, any) {
+func (c *call) openAppSocket(home *agentHome, mode AppMode) (int, any) {
 	if c.r.Header.Get("Sec-WebSocket-Version") != "13" || c.r.Header.Get("Sec-WebSocket-Key") == "" {
 		return http.StatusBadRequest, page{"text/plain; charset=utf-8", "Bad Request\n"}
 	}
@@ -132,9 +132,7 @@ func (h *appHub) remove(c *appConn) {
 	h.received.Add(c.received.Load())
 	h.sent.Add(c.sent.Load())
 	h.mu.Unlock()
-	c.home.mu.Lock()
-	defer c.home.mu.Unlock()
-	delete(c.home.conns, c)
+	c.home.remove(c)
 }
 
 // traffic is what apps were sent and sent back, by HTTP and by sockets.

@@ -12,6 +12,8 @@
 // running, with an agent that is connected and ready. Nothing behind them is
 // real: a terminal is a line discipline and a program that this package plays.
 //
+// [Server.DialAgent] connects to the SSH server of an agent, as a tailnet would.
+//
 // # What can be set
 //
 // The zero [Config] is a healthy deployment with the rate limits of a real one.

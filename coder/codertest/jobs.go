@@ -178,7 +178,7 @@ func (s *Server) settle(b *build, t time.Time) {
 func (s *Server) endAgent(a *agent) {
 	a.off, a.updated = true, now()
 	a.terminals.end()
-	a.apps.leave(s.as.silentStop)
+	a.conns.leave(s.as.silentStop)
 }
 
 // changed tells everybody who watches.

@@ -41,6 +41,7 @@ type Server struct {
 	balancer *balancer
 	hub      ptyHub
 	apps     appHub
+	ssh      sshHub
 	proxy    *proxyServer // nil without one
 	as       behaviours
 
@@ -181,6 +182,7 @@ func (s *Server) Close() {
 		if s.balancer != nil {
 			s.balancer.close()
 		}
+		s.ssh.close()
 		for _, r := range s.fronts() {
 			r.stop()
 		}

@@ -31,6 +31,9 @@ type Stats struct {
 	// AppBytesIn and AppBytesOut are what apps were sent and sent back, as
 	// payload of messages and bodies.
 	AppBytesIn, AppBytesOut int64
+	// SSH connections to agents are open now, SSHOpened since the start.
+	// SSHBytesIn and SSHBytesOut are what their programs read and wrote.
+	SSH, SSHOpened, SSHBytesIn, SSHBytesOut int64
 	// Routes are the requests by what was asked and answered. A stream counts
 	// from its beginning.
 	Routes map[RouteCode]int64
@@ -51,6 +54,8 @@ func (s *Server) Stats() Stats {
 	a := &s.apps
 	st.AppSockets, st.AppSocketsOpened, st.AppRequests = a.open.Load(), a.opened.Load(), a.requests.Load()
 	st.AppBytesIn, st.AppBytesOut = a.traffic()
+	st.SSH, st.SSHOpened = s.ssh.open.Load(), s.ssh.opened.Load()
+	st.SSHBytesIn, st.SSHBytesOut = s.ssh.received.Load(), s.ssh.sent.Load()
 	st.MessagesIn, st.MessagesOut, st.BytesIn, st.BytesOut = t.messagesIn, t.messagesOut, t.bytesIn, t.bytesOut
 	for _, r := range s.fronts() {
 		st.Connections += r.conns.len()

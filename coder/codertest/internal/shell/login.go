@@ -96,6 +96,9 @@ func (l *login) enter(out []byte) ([]byte, bool) {
 	return append(out, pasteOn+prompt...), false
 }
 
+// Code is what exit was given.
+func (l *login) Code() int { return l.sh.code }
+
 func (l *login) Resize(out []byte, size Size) []byte {
 	l.sh.size = size
 	if l.fg != nil {

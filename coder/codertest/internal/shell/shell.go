@@ -22,6 +22,8 @@ type Program interface {
 	Type(out, typed []byte) ([]byte, bool)
 	// Resize changes the window.
 	Resize(out []byte, size Size) []byte
+	// Code is the status of a program that has ended by exit, 0 otherwise.
+	Code() int
 }
 
 // New makes the program of a command line. "" is a login shell.
@@ -95,6 +97,9 @@ func (c *commandLine) event(out []byte, e tty.Event, line []byte) []byte {
 	return out
 }
 
+// Code is what exit was given.
+func (c *commandLine) Code() int { return c.sh.code }
+
 func (c *commandLine) Resize(out []byte, size Size) []byte {
 	c.sh.size = size
 	return out
@@ -105,6 +110,7 @@ type interpreter struct {
 	size   Size
 	vars   map[string]string
 	exited bool
+	code   int // of exit
 }
 
 // run gives a command's output, or says that it reads what is typed.
@@ -151,6 +157,11 @@ func (sh *interpreter) run(command, prefix string) (string, foreground) {
 		return "", dd(args)
 	case "exit", "logout":
 		sh.exited = true
+		if len(args) > 0 {
+			if n, err := strconv.Atoi(args[0]); err == nil {
+				sh.code = n & 0xff
+			}
+		}
 		return "", none
 	}
 	return prefix + words[0] + ": command not found\n", none
