@@ -42,41 +42,62 @@ func (u *sshUser) Setup(ctx context.Context, rec *harness.Recorder) error {
 	return err
 }
 
-// connect dials and shakes hands.
+// connect dials and shakes hands, and records both.
 func (u *sshUser) connect(ctx context.Context, rec *harness.Recorder) error {
 	ctx, cancel := context.WithTimeout(ctx, u.group.cfg.DialTimeout)
 	defer cancel()
 	var conn net.Conn
 	err := rec.Do(ctx, SSHDial, func(ctx context.Context) (err error) {
-		conn, err = u.group.cfg.Dialer.Dial(ctx, u.workspace)
+		conn, err = u.dial(ctx)
 		return err
 	})
 	if err != nil {
-		return u.failed("dial", err)
+		return err
 	}
-	err = rec.Do(ctx, SSHHandshake, func(ctx context.Context) error {
-		// Closing is the one thing that ends a handshake on any connection.
-		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-		defer stop()
-		// The agent asks for no proof: whoever reached it was let through by the
-		// server. Its host key follows from names, so it proves nothing either.
-		c, channels, requests, err := ssh.NewClientConn(conn, u.workspace.Name, &ssh.ClientConfig{
-			User:            "coder",
-			HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // see above
-		})
-		if err != nil {
-			_ = conn.Close()
-			if cause := context.Cause(ctx); cause != nil {
-				err = fmt.Errorf("%w: %w", cause, err)
-			}
-			return err
-		}
-		u.client = ssh.NewClient(c, channels, requests)
-		return nil
+	return rec.Do(ctx, SSHHandshake, func(ctx context.Context) error { return u.handshake(ctx, conn) })
+}
+
+// reconnect does it all again, and opens the session of the load.
+func (u *sshUser) reconnect(ctx context.Context) error {
+	u.leave() // what an attempt before has left
+	ctx, cancel := context.WithTimeout(ctx, u.group.cfg.DialTimeout)
+	defer cancel()
+	conn, err := u.dial(ctx)
+	if err == nil {
+		err = u.handshake(ctx, conn)
+	}
+	if err == nil {
+		err = u.begin(ctx)
+	}
+	return err
+}
+
+func (u *sshUser) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := u.group.cfg.Dialer.Dial(ctx, u.workspace)
+	if err != nil {
+		return nil, u.failed("dial", err)
+	}
+	return conn, nil
+}
+
+func (u *sshUser) handshake(ctx context.Context, conn net.Conn) error {
+	// Closing is the one thing that ends a handshake on any connection.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	// The agent asks for no proof: whoever reached it was let through by the
+	// server. Its host key follows from names, so it proves nothing either.
+	c, channels, requests, err := ssh.NewClientConn(conn, u.workspace.Name, &ssh.ClientConfig{
+		User:            "coder",
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // see above
 	})
 	if err != nil {
+		_ = conn.Close()
+		if cause := context.Cause(ctx); cause != nil {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
 		return u.failed("handshake", err)
 	}
+	u.client = ssh.NewClient(c, channels, requests)
 	return nil
 }
 
@@ -101,19 +122,19 @@ func (u *sshUser) Run(ctx context.Context, rec *harness.Recorder) error {
 	return err
 }
 
-// start opens the session in which the load is made.
+// start opens the session in which the load is made, and records that.
 func (u *sshUser) start(ctx context.Context, rec *harness.Recorder) error {
-	err := rec.Do(ctx, SSHSession, func(ctx context.Context) (err error) {
-		// A line at most, because dd reads a terminal line by line.
-		block := min(u.group.cfg.Load.BytesPerTick, traffic.MaxLine)
-		if u.group.cfg.Mode == SSHTerminalMode {
-			u.session, err = u.open(ctx, fmt.Sprintf("dd if=/dev/stdin of=/dev/null bs=%d status=none", block), true)
-			return err
-		}
-		u.session, err = u.open(ctx, fmt.Sprintf("dd if=/dev/stdin of=/dev/stdout bs=%d status=none", block), false)
-		return err
-	})
-	if err != nil {
+	return rec.Do(ctx, SSHSession, u.begin)
+}
+
+func (u *sshUser) begin(ctx context.Context) (err error) {
+	// A line at most, because dd reads a terminal line by line.
+	block := min(u.group.cfg.Load.BytesPerTick, traffic.MaxLine)
+	to, terminal := "/dev/stdout", false
+	if u.group.cfg.Mode == SSHTerminalMode {
+		to, terminal = "/dev/null", true
+	}
+	if u.session, err = u.open(ctx, fmt.Sprintf("dd if=/dev/stdin of=%s bs=%d status=none", to, block), terminal); err != nil {
 		return u.failed("session", err)
 	}
 	return nil
@@ -145,13 +166,7 @@ func (u *sshUser) hold(ctx context.Context, rec *harness.Recorder) error {
 		}
 		rec.Add(Reconnects, 1)
 		rec.Logf("the session was lost: %v", err)
-		again := retryUntil(ctx, rec, u.group.cfg.ReconnectTimeout, func(ctx context.Context) error {
-			u.leave() // what an attempt before has left
-			if err := u.connect(ctx, rec); err != nil {
-				return err
-			}
-			return u.start(ctx, rec)
-		})
+		again := retryUntil(ctx, rec, u.group.cfg.ReconnectTimeout, u.reconnect)
 		if again != nil {
 			return fmt.Errorf("%w, and not found again: %w", u.failed("the session was lost", err), again)
 		}

@@ -1,0 +1,172 @@
+package runners
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/coderscale/scaletest/coder"
+	"github.com/coderscale/scaletest/harness"
+)
+
+// view is what a watcher has seen. Its methods run side by side, and share
+// nothing but what they were given.
+type view struct {
+	*watcher
+	rec    *harness.Recorder
+	began  time.Time
+	builds chan coder.Build // that have begun, for those who follow logs
+}
+
+// event records the delay of an event whose cause the server dates. What was
+// before this watch began is its first state.
+func (v *view) event(as harness.Action, cause time.Time) {
+	here := cause.Add(-v.group.clock.Ahead)
+	if cause.IsZero() || here.Before(v.began) {
+		return
+	}
+	delay := max(time.Since(here), 0)
+	v.rec.Record(as, delay, delay, nil)
+}
+
+// again waits before a watch is opened again. It returns false when the load
+// ends.
+func (v *view) again(ctx context.Context, what string, failures int, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	v.rec.Add(WatchesLost, 1)
+	v.rec.Logf("%s of %s: %v", what, v.workspace.Name, err)
+	if failures > 0 { // it told nothing at all
+		v.rec.Record(WatchOpen, 0, 0, err)
+	}
+	select {
+	case <-time.After(min(time.Second<<min(failures, 4), 10*time.Second)):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// opened records that a watch has given its first state.
+func (v *view) opened(since time.Time) {
+	took := time.Since(since)
+	v.rec.Record(WatchOpen, took, took, nil)
+}
+
+func (v *view) watchWorkspace(ctx context.Context) {
+	defer close(v.builds)
+	var last coder.Build
+	for failures := 0; ; failures++ {
+		asked, first := time.Now(), true
+		var end error
+		for w, err := range v.client.WatchWorkspace(ctx, v.workspace.ID) {
+			if end = err; err != nil {
+				break
+			}
+			v.rec.Add(WatchEvents, 1)
+			if first {
+				v.opened(asked)
+				first, failures = false, -1
+			}
+			b := w.LatestBuild
+			v.compare(last, b)
+			if b.ID != last.ID {
+				select {
+				case v.builds <- b:
+				default: // nobody follows that many
+				}
+			}
+			last = b
+		}
+		if !v.again(ctx, "the watch", failures, end) {
+			return
+		}
+	}
+}
+
+// compare records each step of a build that the last state did not have.
+func (v *view) compare(old, now coder.Build) {
+	if now.ID != old.ID {
+		v.event(WorkspaceEvent, now.Job.CreatedAt)
+		old = coder.Build{}
+	}
+	if old.Job.StartedAt.IsZero() {
+		v.event(WorkspaceEvent, now.Job.StartedAt)
+	}
+	if old.Job.CompletedAt.IsZero() {
+		v.event(WorkspaceEvent, now.Job.CompletedAt)
+	}
+}
+
+func (v *view) watchMetadata(ctx context.Context) {
+	last := map[string]time.Time{}
+	for failures := 0; ; failures++ {
+		asked, first := time.Now(), true
+		var end error
+		for items, err := range v.client.WatchAgentMetadata(ctx, v.workspace.Agent.ID) {
+			if end = err; err != nil {
+				break
+			}
+			v.rec.Add(WatchEvents, 1)
+			if first {
+				v.opened(asked)
+				first, failures = false, -1
+			}
+			for _, item := range items {
+				at := item.Result.CollectedAt
+				if at.After(last[item.Description.Key]) {
+					last[item.Description.Key] = at
+					v.event(MetadataEvent, at)
+				}
+			}
+		}
+		if !v.again(ctx, "the metadata watch", failures, end) {
+			return
+		}
+	}
+}
+
+func (v *view) followAgent(ctx context.Context) {
+	var after int64
+	for failures := 0; ; failures++ {
+		var end error
+		for line, err := range v.client.FollowAgentLogs(ctx, v.workspace.Agent.ID, after) {
+			if end = err; err != nil {
+				break
+			}
+			after, failures = line.ID, -1
+			v.rec.Add(WatchEvents, 1)
+			v.event(LogEvent, line.CreatedAt)
+		}
+		if end == nil { // the agent is not of the latest build any more
+			<-ctx.Done()
+			return
+		}
+		if !v.again(ctx, "the agent's log", failures, end) {
+			return
+		}
+	}
+}
+
+func (v *view) followBuilds(ctx context.Context) {
+	var done uuid.UUID
+	for b := range v.builds {
+		if b.Done() || b.ID == done || ctx.Err() != nil {
+			continue
+		}
+		done = b.ID
+		for line, err := range v.client.FollowBuildLogs(ctx, b.ID, 0) {
+			if err != nil {
+				if ctx.Err() == nil {
+					v.rec.Add(WatchesLost, 1)
+					v.rec.Logf("the log of build %s: %v", b.ID, err)
+				}
+				break
+			}
+			v.rec.Add(WatchEvents, 1)
+			v.event(LogEvent, line.CreatedAt)
+		}
+	}
+}
