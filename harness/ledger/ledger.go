@@ -37,7 +37,7 @@ type Ledger struct {
 
 // writeSoon is how long a note waits for others. Writing each at once took as
 // much time as everything else together.
-const writeSoon = 20 * time.Millisecond
+const writeSoon = 2 * time.Millisecond
 
 // key identifies a thing within a ledger.
 type key struct{ run, kind, name string }
@@ -167,7 +167,7 @@ func (l *Ledger) Intend(ctx context.Context, run, kind, name string) error {
 }
 
 // Made notes the ID of what was created. It does not wait: the note is written
-// with the next intention, or within 20 ms, and then outlives the process. An ID
+// with the next intention, or within 2 ms, and then outlives the process. An ID
 // that can't be noted is left out.
 func (l *Ledger) Made(run, kind, name, id string) {
 	e := Entry{Run: run, Kind: kind, Name: name, ID: id}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Record is what a ledger says.
@@ -18,6 +19,8 @@ type Record struct {
 	Path string
 	// Header is what it begins with.
 	Header Header
+	// Modified is when it was last written to, by the clock of the file system.
+	Modified time.Time
 	// Left is what was intended or made and is not gone, in the order of the
 	// intentions.
 	Left []Entry
@@ -83,6 +86,10 @@ func List(dir string) ([]*Record, error) {
 
 // read returns what a file says and where its last whole line ends.
 func read(f *os.File) (*Record, int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
 	b, err := io.ReadAll(f)
 	if err != nil {
 		return nil, 0, err
@@ -91,7 +98,7 @@ func read(f *os.File) (*Record, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	rec.Path = f.Name()
+	rec.Path, rec.Modified = f.Name(), info.ModTime()
 	return rec, int64(end), nil
 }
 
