@@ -218,8 +218,8 @@ func (u *sshUser) open(ctx context.Context, command string, terminal bool) (*ssh
 	}
 	s := &sshSession{Channel: ch, gone: make(chan struct{}), status: -1}
 	go s.listen(requests)
-	ask := func(name string, payload any) error {
-		ok, err := ch.SendRequest(name, true, ssh.Marshal(payload))
+	ask := func(name string, payload []byte) error {
+		ok, err := ch.SendRequest(name, true, payload)
 		if err == nil && !ok {
 			err = errors.New("the server refused it")
 		}
@@ -229,14 +229,14 @@ func (u *sshUser) open(ctx context.Context, command string, terminal bool) (*ssh
 		return nil
 	}
 	if terminal {
-		err = ask("pty-req", &ptyRequest{Term: "xterm-256color", Columns: 80, Rows: 25})
+		err = ask("pty-req", ssh.Marshal(&ptyRequest{Term: "xterm-256color", Columns: 80, Rows: 25}))
 	}
 	switch {
 	case err != nil:
 	case command == "":
-		err = ask("shell", &struct{}{})
+		err = ask("shell", nil)
 	default:
-		err = ask("exec", &execRequest{command})
+		err = ask("exec", ssh.Marshal(&execRequest{command}))
 	}
 	if err != nil {
 		s.close()
