@@ -12,5 +12,8 @@ func TestMain(m *testing.M) {
 		runSink()
 		return
 	}
+	if relay := os.Getenv(standInEnv); relay != "" {
+		os.Exit(runStandIn(relay))
+	}
 	goleak.VerifyTestMain(m)
 }

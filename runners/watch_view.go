@@ -30,19 +30,24 @@ func (v *view) event(as harness.Action, cause time.Time) {
 	v.rec.Record(as, delay, delay, nil)
 }
 
+// retries counts how often a watch was opened in vain.
+type retries struct{ inVain int }
+
 // again waits before a watch is opened again. It returns false when the load
-// ends.
-func (v *view) again(ctx context.Context, what string, failures int, err error) bool {
+// ends. Told is whether it told anything before it was lost.
+func (v *view) again(ctx context.Context, what string, told bool, r *retries, err error) bool {
 	if ctx.Err() != nil {
 		return false
 	}
 	v.rec.Add(WatchesLost, 1)
 	v.rec.Logf("%s of %s: %v", what, v.workspace.Name, err)
-	if failures > 0 { // it told nothing at all
+	if r.inVain++; told {
+		r.inVain = 0
+	} else {
 		v.rec.Record(WatchOpen, 0, 0, err)
 	}
 	select {
-	case <-time.After(min(time.Second<<min(failures, 4), 10*time.Second)):
+	case <-time.After(min(250*time.Millisecond<<min(r.inVain, 6), 10*time.Second)):
 		return true
 	case <-ctx.Done():
 		return false
@@ -58,17 +63,18 @@ func (v *view) opened(since time.Time) {
 func (v *view) watchWorkspace(ctx context.Context) {
 	defer close(v.builds)
 	var last coder.Build
-	for failures := 0; ; failures++ {
-		asked, first := time.Now(), true
+	var r retries
+	for {
+		asked, told := time.Now(), false
 		var end error
 		for w, err := range v.client.WatchWorkspace(ctx, v.workspace.ID) {
 			if end = err; err != nil {
 				break
 			}
 			v.rec.Add(WatchEvents, 1)
-			if first {
+			if !told {
 				v.opened(asked)
-				first, failures = false, -1
+				told = true
 			}
 			b := w.LatestBuild
 			v.compare(last, b)
@@ -80,7 +86,7 @@ func (v *view) watchWorkspace(ctx context.Context) {
 			}
 			last = b
 		}
-		if !v.again(ctx, "the watch", failures, end) {
+		if !v.again(ctx, "the watch", told, &r, end) {
 			return
 		}
 	}
@@ -102,17 +108,18 @@ func (v *view) compare(old, now coder.Build) {
 
 func (v *view) watchMetadata(ctx context.Context) {
 	last := map[string]time.Time{}
-	for failures := 0; ; failures++ {
-		asked, first := time.Now(), true
+	var r retries
+	for {
+		asked, told := time.Now(), false
 		var end error
 		for items, err := range v.client.WatchAgentMetadata(ctx, v.workspace.Agent.ID) {
 			if end = err; err != nil {
 				break
 			}
 			v.rec.Add(WatchEvents, 1)
-			if first {
+			if !told {
 				v.opened(asked)
-				first, failures = false, -1
+				told = true
 			}
 			for _, item := range items {
 				at := item.Result.CollectedAt
@@ -122,7 +129,7 @@ func (v *view) watchMetadata(ctx context.Context) {
 				}
 			}
 		}
-		if !v.again(ctx, "the metadata watch", failures, end) {
+		if !v.again(ctx, "the metadata watch", told, &r, end) {
 			return
 		}
 	}
@@ -130,13 +137,15 @@ func (v *view) watchMetadata(ctx context.Context) {
 
 func (v *view) followAgent(ctx context.Context) {
 	var after int64
-	for failures := 0; ; failures++ {
+	var r retries
+	for {
 		var end error
+		told := false
 		for line, err := range v.client.FollowAgentLogs(ctx, v.workspace.Agent.ID, after) {
 			if end = err; err != nil {
 				break
 			}
-			after, failures = line.ID, -1
+			after, told = line.ID, true
 			v.rec.Add(WatchEvents, 1)
 			v.event(LogEvent, line.CreatedAt)
 		}
@@ -144,7 +153,7 @@ func (v *view) followAgent(ctx context.Context) {
 			<-ctx.Done()
 			return
 		}
-		if !v.again(ctx, "the agent's log", failures, end) {
+		if !v.again(ctx, "the agent's log", told, &r, end) {
 			return
 		}
 	}
