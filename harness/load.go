@@ -7,33 +7,19 @@ import (
 	"time"
 )
 
-// runLoad drives the schedules side by side and takes a snapshot each second.
-func (r *Run) runLoad() {
-	quit := make(chan struct{})
-	start := r.now()
-	var snapshots, scenarios sync.WaitGroup
-	snapshots.Go(func() { r.snapshots(start, quit) })
-	for _, s := range r.scenarios {
-		scenarios.Go(func() { s.runLoad(start + s.StartAfter) })
-	}
-	scenarios.Wait()
-	close(quit)
-	snapshots.Wait()
-}
-
-func (s *scenarioRun) runLoad(start time.Duration) {
+// runLoad waits until a scenario's start, gets it ready if that was not done
+// before, and drives its schedule.
+func (s *scenarioRun) runLoad(start time.Duration, late bool) {
 	defer s.cancel(nil)
+	defer s.ended.Store(true)
+	s.run.sleepUntil(start)
+	s.begun.Store(true)
+	if late && !s.halted() {
+		s.run.runSetup([]*scenarioRun{s})
+		start = max(start, s.run.now())
+	}
 	for _, u := range s.users {
 		u.rec.metrics.Store(s.metrics)
-	}
-	if wait := start - s.run.now(); wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.run.stop:
-		case <-s.ctx.Done():
-		}
 	}
 	s.start = start
 	driven := make(chan struct{})

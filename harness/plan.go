@@ -21,8 +21,22 @@ type Plan struct {
 	// letters, digits and '-'. Empty is a random one, from [NewRunID].
 	RunID string
 
-	// Scenarios run side by side.
+	// Scenarios run side by side, or one after the other with Sequence.
 	Scenarios []Scenario
+
+	// Sequence runs the scenarios one after the other, in their order. Each gets
+	// ready when the one before has ended; all are cleaned up at the end, so that
+	// a later one can use what an earlier one has created.
+	Sequence bool
+
+	// Stagger is how much later each scenario that runs side by side begins than
+	// the one before it, on top of its own StartAfter.
+	Stagger time.Duration
+
+	// Baseline is a quiet time before the first scenario and, in a sequence,
+	// between them: what the deployment does without the load is seen in it, and
+	// it comes to rest.
+	Baseline time.Duration
 
 	// Seed decides everything random. 0 takes one from the run's ID.
 	Seed uint64
@@ -67,7 +81,8 @@ type Plan struct {
 	// snapshots become one, and the cleanup waits for it.
 	OnSnapshot func(Snapshot)
 
-	// OnPhase is called when a phase begins: "setup", "load", "cleanup", "done".
+	// OnPhase is called when a phase begins: "setup", "load", "cleanup", "done",
+	// and "baseline" if there is one. In a sequence the first ones repeat.
 	OnPhase func(phase string)
 
 	// Target describes what is tested, for the result: a version, a URL without
@@ -103,6 +118,7 @@ func (p Plan) Validate() error {
 		{"Timeout", p.Timeout}, {"SetupTimeout", p.SetupTimeout}, {"JobTimeout", p.JobTimeout},
 		{"GracefulStop", p.GracefulStop}, {"CleanupTimeout", p.CleanupTimeout},
 		{"CleanupJobTimeout", p.CleanupJobTimeout}, {"Grace", p.Grace}, {"MaxLag", p.MaxLag},
+		{"Stagger", p.Stagger}, {"Baseline", p.Baseline},
 	} {
 		if d.value < 0 {
 			errs = append(errs, fmt.Errorf("%s is %v, want 0 (the default) or more", d.name, d.value))
@@ -111,12 +127,20 @@ func (p Plan) Validate() error {
 	if p.MaxFailures < 0 {
 		errs = append(errs, fmt.Errorf("MaxFailures is %d, want 0 or more", p.MaxFailures))
 	}
+	if p.Sequence && p.Stagger > 0 {
+		errs = append(errs, errors.New("Stagger is for scenarios side by side, and Sequence runs them one after the other: want at most one of the two"))
+	}
 	if p.Timeout > 0 {
-		for _, s := range p.Scenarios {
-			if s.Schedule != nil && s.StartAfter+s.Schedule.Length() > p.Timeout {
-				errs = append(errs, fmt.Errorf("scenario %q lasts %v, longer than the plan's timeout of %v",
-					s.Name, s.StartAfter+s.Schedule.Length(), p.Timeout))
+		for i, s := range p.Scenarios {
+			if s.Schedule == nil {
+				continue
 			}
+			if d := p.delay(i) + s.Schedule.Length(); d > p.Timeout {
+				errs = append(errs, fmt.Errorf("scenario %q lasts %v, longer than the plan's timeout of %v", s.Name, d, p.Timeout))
+			}
+		}
+		if length := p.Length(); len(errs) == 0 && length > p.Timeout {
+			errs = append(errs, fmt.Errorf("the plan lasts %v, longer than its timeout of %v", length, p.Timeout))
 		}
 	}
 	return errors.Join(errs...)
@@ -148,13 +172,27 @@ func (p Plan) withDefaults() Plan {
 	return p
 }
 
-// Length is how long the load takes, as far as the schedules know.
-func (p Plan) Length() time.Duration {
-	var d time.Duration
-	for _, s := range p.Scenarios {
-		if s.Schedule != nil {
-			d = max(d, s.StartAfter+s.Schedule.Length())
-		}
+// delay is how long after the beginning of the load a scenario begins, or
+// after the end of the one before in a sequence.
+func (p Plan) delay(scenario int) time.Duration {
+	d := p.Baseline + p.Scenarios[scenario].StartAfter
+	if !p.Sequence {
+		d += time.Duration(scenario) * p.Stagger
 	}
 	return d
+}
+
+// Length is how long the load takes, as far as the schedules know.
+func (p Plan) Length() time.Duration {
+	var longest, sum time.Duration
+	for i, s := range p.Scenarios {
+		if s.Schedule != nil {
+			d := p.delay(i) + s.Schedule.Length()
+			longest, sum = max(longest, d), sum+d
+		}
+	}
+	if p.Sequence {
+		return sum
+	}
+	return longest
 }

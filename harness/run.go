@@ -51,6 +51,8 @@ type scenarioRun struct {
 	ending  chan struct{} // closed when the load ends
 	endOnce sync.Once
 
+	begun     atomic.Bool  // its load, or the setup before a late one
+	ended     atomic.Bool  // its load
 	ready     atomic.Int64 // users who are ready
 	active    atomic.Int64 // users who run
 	started   atomic.Int64
@@ -215,10 +217,11 @@ func (r *Run) main(ctx context.Context) {
 		})
 		defer timer.Stop()
 	}
-	r.phase("setup")
-	r.runSetup()
-	r.phase("load")
-	r.runLoad()
+	if r.plan.Sequence {
+		r.runSequence()
+	} else {
+		r.runTogether()
+	}
 	r.stopped = r.stopping()
 	r.endLoad(nil)
 	r.phase("cleanup")

@@ -23,8 +23,9 @@ type Scenario struct {
 	// Thresholds decide between pass and fail.
 	Thresholds []Threshold
 
-	// StartAfter delays the schedule: scenarios run side by side, each after
-	// its own delay.
+	// StartAfter delays the schedule, and with it the setup, so that users who
+	// are not there yet hold no connections. In a sequence it is counted from the
+	// end of the scenario before.
 	StartAfter time.Duration
 
 	// SetupAtATime is how many runners get ready at a time. 0 means 50.

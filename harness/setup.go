@@ -6,8 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// runSetup gets all runners ready. A stop during the setup waits for nobody.
-func (r *Run) runSetup() {
+// runSetup gets the runners of scenarios ready. A stop during the setup waits
+// for nobody.
+func (r *Run) runSetup(of []*scenarioRun) {
 	ctx, cancel := context.WithCancelCause(r.loadCtx)
 	ended := make(chan struct{})
 	var watch, scenarios sync.WaitGroup
@@ -18,7 +19,7 @@ func (r *Run) runSetup() {
 		case <-ended:
 		}
 	})
-	for _, s := range r.scenarios {
+	for _, s := range of {
 		scenarios.Go(func() { s.runSetup(ctx) })
 	}
 	scenarios.Wait()

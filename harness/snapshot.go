@@ -9,8 +9,11 @@ import (
 
 // Snapshot is the state of a run while its load is on, once a second.
 type Snapshot struct {
-	RunID     string
-	Elapsed   time.Duration // since the load's beginning
+	RunID   string
+	Elapsed time.Duration // since the load's beginning
+
+	// Scenarios are those of the plan, in its order; in a sequence, those whose
+	// turn it is.
 	Scenarios []Second
 }
 
@@ -54,6 +57,7 @@ func (r *Run) snapshots(start time.Duration, quit <-chan struct{}) {
 	take := func(rest bool) {
 		now, used := r.now(), r.watch.cpu()
 		span := now - last[0].at
+		seconds := make([]Second, len(r.scenarios))
 		snap := Snapshot{RunID: r.plan.RunID, Elapsed: now - start}
 		empty := true
 		for i, s := range r.scenarios {
@@ -66,14 +70,18 @@ func (r *Run) snapshots(start time.Duration, quit <-chan struct{}) {
 			}
 			empty = empty && sec.empty()
 			last[i] = next
-			snap.Scenarios = append(snap.Scenarios, sec)
+			seconds[i] = sec
+			// In a sequence most scenarios are not on, and have nothing to say.
+			if !r.plan.Sequence || s.begun.Load() && !s.ended.Load() || !sec.empty() {
+				snap.Scenarios = append(snap.Scenarios, sec)
+			}
 		}
 		if rest && empty && span < shortestRest {
 			return
 		}
 		cpu = used
 		for i, s := range r.scenarios {
-			s.timeline = append(s.timeline, snap.Scenarios[i])
+			s.timeline = append(s.timeline, seconds[i])
 		}
 		if r.plan.OnSnapshot != nil {
 			r.plan.OnSnapshot(snap)
