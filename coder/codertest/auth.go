@@ -84,6 +84,9 @@ func (s *Server) authenticate(r *http.Request) (*apiKey, string) {
 	if !fresh {
 		st.mu.Lock()
 		k.lastUsed = t
+		if s.as.tokensSlide {
+			k.expires = t.Add(max(k.lifetime, slidingTime))
+		}
 		k.user.lastSeen, k.user.updated = t, t
 		if k.user.status == "dormant" {
 			k.user.status = "active"
@@ -92,6 +95,9 @@ func (s *Server) authenticate(r *http.Request) (*apiKey, string) {
 	}
 	return k, ""
 }
+
+// slidingTime is how long tokens live on where using them counts.
+const slidingTime = 30 * 24 * time.Hour
 
 func (s *Server) unauthorized(w http.ResponseWriter, detail string) {
 	s.stats.unauthorized.Add(1)

@@ -51,7 +51,7 @@ func createWorkspace(c *call) (int, any) {
 		owner = st.findUser(target)
 	}
 	if owner == nil {
-		return http.StatusNotFound, notFound
+		return c.noUser()
 	}
 	var in newWorkspaceJSON
 	if e := read(c, &in); e != nil {
@@ -72,6 +72,9 @@ func createWorkspace(c *call) (int, any) {
 		return http.StatusBadRequest, invalid("Validation failed.", bad...)
 	}
 	if owner != c.user && !c.user.owner() {
+		if c.s.as.old {
+			return http.StatusNotFound, notFound
+		}
 		return http.StatusForbidden, apiError{Message: "Unauthorized to create workspace.", Detail: "You are unable to create a workspace in this organization. It is possible to have access to the template, but not be able to create a workspace. Please contact an administrator about your permissions if you feel this is an error."}
 	}
 	t, v := st.templates[in.TemplateID], (*version)(nil)
@@ -202,7 +205,7 @@ func buildByNumber(c *call) (int, any) {
 	defer c.s.state.mu.RUnlock()
 	u := c.pathUser()
 	if u == nil {
-		return http.StatusNotFound, notFound
+		return c.noUser()
 	}
 	w := c.s.state.byFullName[fullName(u.username, c.r.PathValue("name"))]
 	n, err := strconv.Atoi(c.r.PathValue("number"))
@@ -234,7 +237,9 @@ var cancelBuild = withBuild(func(c *call, b *build) (int, any) {
 	if b.status == "pending" {
 		// Nobody who follows the logs hears of this: there are none.
 		b.completed, b.status = &t, "canceled"
-		c.s.jobs.drop(b)
+		if !c.s.as.canceledRuns {
+			c.s.jobs.drop(b)
+		}
 		b.workspace.changed.fire()
 	} else {
 		b.status = "canceling"

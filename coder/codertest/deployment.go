@@ -26,17 +26,30 @@ func (s *Server) deploymentRoutes() {
 	if s.cfg.WorkspaceProxy {
 		s.private("POST /api/v2/applications/reconnecting-pty-signed-token", terminalToken)
 	}
-	fixed("/audit", object{"audit_logs": []int{}, "count": 0, "count_cap": 2000})
+	audit := object{"audit_logs": []int{}, "count": 0, "count_cap": 2000}
+	look := object{"theme_preference": "", "theme_mode": "", "theme_light": "", "theme_dark": "", "terminal_font": ""}
+	providers := []object{{"id": "github", "type": "github", "device": true, "display_name": "GitHub",
+		"display_icon": "/icon/github.svg", "allow_refresh": true, "allow_validate": true, "supports_revocation": true,
+		"code_challenge_methods_supported": []string{"S256"}}}
+	if s.as.old {
+		delete(audit, "count_cap")
+		look, providers = object{"theme_preference": "", "terminal_font": ""}, []object{}
+	}
+	fixed("/audit", audit)
+	fixed("/users/me/appearance", look)
+	fixed("/external-auth", object{"providers": providers, "links": []int{}})
 	fixed("/notifications/settings", object{"notifier_paused": false})
-	fixed("/users/me/appearance", object{"theme_preference": "", "theme_mode": "", "theme_light": "", "theme_dark": "", "terminal_font": ""})
 	fixed("/users/me/login-type", object{"login_type": "password"})
-	fixed("/users/me/preferences", object{"task_notification_alert_dismissed": false, "thinking_display_mode": "auto",
-		"shell_tool_display_mode": "always_collapsed", "code_diff_display_mode": "", "agent_chat_send_shortcut": "enter"})
+	if !s.as.old {
+		s.newerRoutes()
+	}
 	s.private("GET /api/v2/updatecheck", func(c *call) (int, any) {
 		return http.StatusOK, object{"current": true, "version": c.s.cfg.Version, "url": "https://github.com/coder/coder"}
 	})
 	s.private("GET /api/v2/oauth2-provider/apps", func(c *call) (int, any) {
-		c.w.Header().Set("Cache-Control", "no-store")
+		if !c.s.as.old {
+			c.w.Header().Set("Cache-Control", "no-store")
+		}
 		return http.StatusOK, []int{}
 	})
 	s.private("GET /api/v2/regions", func(c *call) (int, any) {
@@ -54,9 +67,6 @@ func (s *Server) deploymentRoutes() {
 		}
 		return http.StatusForbidden, forbidden
 	})
-	fixed("/external-auth", object{"providers": []object{{"id": "github", "type": "github", "device": true, "display_name": "GitHub",
-		"display_icon": "/icon/github.svg", "allow_refresh": true, "allow_validate": true, "supports_revocation": true,
-		"code_challenge_methods_supported": []string{"S256"}}}, "links": []int{}})
 	s.private("GET /api/v2/users/{user}/gitsshkey", withUser(func(_ *call, u *user) (int, any) {
 		return http.StatusOK, object{"user_id": u.id, "created_at": u.created, "updated_at": u.created, "public_key": "ssh-ed25519 codertest\n"}
 	}))
@@ -85,11 +95,26 @@ func (s *Server) deploymentRoutes() {
 	s.private("GET /api/v2/workspaceagents/{agent}/containers", withAgent(func(*call, *agent) (int, any) {
 		return http.StatusForbidden, apiError{Message: "Dev Container feature not enabled.", Detail: "To enable this feature, set CODER_AGENT_DEVCONTAINERS_ENABLE=true in your template."}
 	}))
+	s.private("GET /api/v2/organizations/{organization}/provisionerdaemons", inOrganization(provisionerDaemons))
+	s.private("GET /api/v2/organizations/{organization}/paginated-members", inOrganization(paginatedMembers))
+	if s.as.old { // it knows other methods
+		s.private("GET /api/v2/organizations/{organization}/members/{user}", func(*call) (int, any) {
+			return http.StatusMethodNotAllowed, nil
+		})
+		s.private("GET /api/v2/debug/{user}", func(c *call) (int, any) { return c.noUser() })
+		s.public("/api/experimental/", dashboard)
+	}
+}
+
+// newerRoutes are those that older versions don't have.
+func (s *Server) newerRoutes() {
+	s.private("GET /api/v2/users/me/preferences", func(*call) (int, any) {
+		return http.StatusOK, object{"task_notification_alert_dismissed": false, "thinking_display_mode": "auto",
+			"shell_tool_display_mode": "always_collapsed", "code_diff_display_mode": "", "agent_chat_send_shortcut": "enter"}
+	})
 	s.private("GET /api/experimental/watch-all-workspacebuilds", func(*call) (int, any) {
 		return http.StatusForbidden, msg("Workspace Build Updates Channel functionality requires enabling the 'workspace-build-updates' experiment.")
 	})
-	s.private("GET /api/v2/organizations/{organization}/provisionerdaemons", inOrganization(provisionerDaemons))
-	s.private("GET /api/v2/organizations/{organization}/paginated-members", inOrganization(paginatedMembers))
 	s.private("GET /api/v2/organizations/{organization}/members/{user}", inOrganization(withUser(func(c *call, u *user) (int, any) {
 		return http.StatusOK, c.s.memberView(u)
 	})))

@@ -109,6 +109,10 @@ func (s *Server) dispatch() {
 }
 
 func (b *build) begin(s *Server) {
+	if b.done() {
+		b.beginCanceled(s)
+		return
+	}
 	t := now()
 	b.started, b.updated, b.status, b.worker = &t, t, "running", s.state.newID()
 	s.state.startLogs(&b.logs)
@@ -120,6 +124,24 @@ func (b *build) begin(s *Server) {
 			status, b.err = "failed", "terraform apply: exit status 1"
 		}
 		s.finish(b, status)
+	})
+}
+
+// beginCanceled does a build that was canceled while it was pending, as versions
+// do that look only at whether a job has begun. It stays canceled.
+func (b *build) beginCanceled(s *Server) {
+	t := now()
+	b.started, b.worker = &t, s.state.newID()
+	s.changed(b)
+	b.stop = s.after(s.cfg.BuildTime.sample(s.jobs.rng), func() {
+		t := now()
+		b.completed, b.updated = &t, t
+		s.jobs.running--
+		s.state.startLogs(&b.logs)
+		s.state.endLogs(&b.logs)
+		s.settle(b, t)
+		s.changed(b)
+		s.dispatch()
 	})
 }
 
@@ -141,7 +163,7 @@ func (s *Server) finish(b *build, status string) {
 // settle makes what the build was for.
 func (s *Server) settle(b *build, t time.Time) {
 	w := b.workspace
-	if n := len(w.builds); n > 1 {
+	if n := b.number; n > 1 {
 		if old := w.builds[n-2].agent; old != nil {
 			s.endAgent(old)
 		}
@@ -177,7 +199,11 @@ func (s *Server) settle(b *build, t time.Time) {
 // endAgent is what happens to the agent of a workspace that was stopped.
 func (s *Server) endAgent(a *agent) {
 	a.off, a.updated = true, now()
-	a.terminals.end()
+	if s.as.silentStop {
+		a.terminals.leave(func() bool { return s.jobs.rng.IntN(2) == 0 })
+	} else {
+		a.terminals.end()
+	}
 	a.conns.leave(s.as.silentStop)
 }
 

@@ -16,7 +16,9 @@ func (s *Server) keyRoutes() {
 	}))
 	s.private("GET /api/v2/users/{user}/keys/{key}", withUser(getKey))
 	s.private("DELETE /api/v2/users/{user}/keys/{key}", deleteKey)
-	s.private("PUT /api/v2/users/{user}/keys/{key}/expire", expireKey)
+	if !s.as.old {
+		s.private("PUT /api/v2/users/{user}/keys/{key}/expire", expireKey)
+	}
 }
 
 const week = 7 * 24 * time.Hour
@@ -47,6 +49,9 @@ func createToken(c *call) (int, any) {
 	}
 	return changingUser(func(c *call, u *user) (int, any) {
 		st := c.s.state
+		if c.s.as.scopesIgnored {
+			in.Scopes = nil
+		}
 		if in.Lifetime == 0 {
 			in.Lifetime = week
 		}
@@ -71,19 +76,26 @@ func createToken(c *call) (int, any) {
 	})(c)
 }
 
-func keyView(k *apiKey) keyJSON {
-	return keyJSON{
+func (s *Server) keyView(k *apiKey) keyJSON {
+	v := keyJSON{
 		ID: k.id, UserID: k.user.id, LastUsed: k.lastUsed, ExpiresAt: k.expires, CreatedAt: k.created, UpdatedAt: k.updated,
 		LoginType: k.loginType, Scope: k.scope, Scopes: k.scopes, TokenName: k.name,
 		LifetimeSeconds: int64(k.lifetime / time.Second), AllowList: []string{"*:*"},
 	}
+	if s.as.old {
+		v.Scopes, v.AllowList = nil, nil
+		if v.LastUsed.Unix() == 0 {
+			v.LastUsed = time.Time{} // both mean never
+		}
+	}
+	return v
 }
 
 func listTokens(c *call, u *user) (int, any) {
 	out := []tokenJSON{}
 	for _, k := range c.s.state.keys {
 		if k.user == u && k.loginType == "token" && now().Before(k.expires) {
-			out = append(out, tokenJSON{keyView(k), u.username})
+			out = append(out, tokenJSON{c.s.keyView(k), u.username})
 		}
 	}
 	slices.SortFunc(out, func(a, b tokenJSON) int { return a.CreatedAt.Compare(b.CreatedAt) })
@@ -95,7 +107,7 @@ func getKey(c *call, u *user) (int, any) {
 	if k == nil || k.user != u {
 		return http.StatusNotFound, notFound
 	}
-	return http.StatusOK, keyView(k)
+	return http.StatusOK, c.s.keyView(k)
 }
 
 var deleteKey = changingUser(func(c *call, u *user) (int, any) {

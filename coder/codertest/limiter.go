@@ -1,8 +1,11 @@
 package codertest
 
 import (
+	"net"
 	"net/http"
+	"path"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -64,4 +67,58 @@ func (s *Server) limit(w http.ResponseWriter, key string, limit int, bypass bool
 	h.Set("Retry-After", "60")
 	write(w, http.StatusTooManyRequests, msg("You've been rate limited for sending more than %d requests in 1m0s.", limit))
 	return false
+}
+
+// passwordsPerMinute is how often somebody may try to change a password.
+const passwordsPerMinute = 60
+
+// extraLimit is the limit that some routes have besides.
+func extraLimit(r *http.Request) (name string, perMinute int) {
+	switch {
+	case isFiles(r):
+		return "files", filesPerMinute
+	case r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/password") && strings.HasPrefix(r.URL.Path, "/api/v2/users/"):
+		return "password", passwordsPerMinute
+	}
+	return "", 0
+}
+
+// withinLimits applies all limits. It answers and reports false when a request
+// goes no further.
+func (s *Server) withinLimits(w http.ResponseWriter, r *http.Request, key *apiKey) bool {
+	address, _, _ := net.SplitHostPort(r.RemoteAddr)
+	who := address
+	if key != nil {
+		who = key.user.id.String()
+	}
+	v, err := strconv.ParseBool(r.Header.Get("X-Coder-Bypass-Ratelimit"))
+	asked := err == nil && v && s.cfg.RateLimit > 0 && !s.unlimit.Load()
+	mayBypass := asked && key != nil && key.user.owner()
+	general, caller := mayBypass, who
+	if s.as.limitsByAddress {
+		general, caller = false, address
+	} else if asked && !mayBypass {
+		refuseBypass(w)
+		return false
+	}
+	at := path.Clean(r.URL.Path)
+	limit, bucket := s.cfg.RateLimit, caller+" "+at
+	if r.URL.Path == "/api/v2/users/login" && limit > 0 {
+		limit, bucket = s.cfg.LoginRateLimit, "login "+caller
+	}
+	if !s.limit(w, bucket, limit, general) {
+		return false
+	}
+	if name, extra := extraLimit(r); extra > 0 && limit > 0 {
+		if asked && !mayBypass {
+			refuseBypass(w)
+			return false
+		}
+		return s.limit(w, name+" "+who+" "+at, extra, mayBypass)
+	}
+	return true
+}
+
+func refuseBypass(w http.ResponseWriter) {
+	write(w, http.StatusPreconditionRequired, page{"text/plain; charset=utf-8", "\"X-Coder-Bypass-Ratelimit\" provided but user is not owner\n"})
 }

@@ -76,7 +76,7 @@ type jobLog struct {
 func (c *call) jobLogs(after int64, job jobLog) (int, any) {
 	if !c.r.URL.Query().Has("follow") {
 		lines, _, _ := c.logsAfter(job, after)
-		if c.r.URL.Query().Get("format") == "text" {
+		if c.r.URL.Query().Get("format") == "text" && !c.s.as.noTextLogs {
 			var text strings.Builder
 			for _, l := range lines {
 				fmt.Fprintf(&text, "%s [%s] [%s|%s] %s\n", l.CreatedAt.Format(time.RFC3339), l.LogLevel, l.LogSource, l.Stage, l.Output)
@@ -139,7 +139,7 @@ func agentLogs(c *call) (int, any) {
 	}
 	query := c.r.URL.Query()
 	if !query.Has("follow") {
-		if query.Get("format") == "text" {
+		if query.Get("format") == "text" && !c.s.as.noTextLogs {
 			var text strings.Builder
 			for _, l := range lines {
 				fmt.Fprintf(&text, "%s [%s] [agent.main|Startup Script] %s\n", l.CreatedAt.Format(time.RFC3339), l.Level, l.Output)

@@ -68,7 +68,7 @@ func (c *ptyConn) serve(early []byte) {
 	case errors.Is(err, wsframe.ErrProtocol):
 		c.close(1002, err.Error())
 	case errors.Is(err, errInvalidJSON):
-		c.close(1000, "")
+		c.finish()
 	}
 	c.session.detach(c)
 	c.hub.remove(c)
@@ -123,7 +123,7 @@ func (c *ptyConn) Control(opcode byte, b []byte) error {
 	case wsframe.Ping:
 		c.write(wsframe.AppendControl(nil, wsframe.Pong, b), 0)
 	case wsframe.Pong:
-		if !c.session.frozen.Load() { // the probe goes through to the agent
+		if !c.session.frozen.Load() || c.session.gone.Load() { // the probe goes through to the agent
 			c.awaiting.Store(false)
 		}
 	case wsframe.Close:
@@ -181,6 +181,28 @@ func (c *ptyConn) close(code uint16, reason string) {
 	if err != nil {
 		_ = c.conn.Close() // the reader finds out
 	}
+}
+
+// finish is the end of the program.
+func (c *ptyConn) finish() {
+	if !c.hub.server.as.abruptEnd {
+		c.close(1000, "")
+		return
+	}
+	_ = c.conn.SetWriteDeadline(time.Now().Add(time.Second)) // as in close
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	c.closed = true
+	_ = c.conn.CloseWrite()                                     // the reader finds out
+	_ = c.conn.SetReadDeadline(time.Now().Add(5 * time.Second)) // as above
+}
+
+// probeFailed is why a terminal is closed that does not answer.
+func (s *Server) probeFailed() string {
+	if s.as.old {
+		return "Ping failed"
+	}
+	return "liveness probe failed"
 }
 
 // ptyHub knows all terminal connections and probes them.
@@ -251,7 +273,7 @@ func (h *ptyHub) probe() {
 				if !c.awaiting.Swap(true) {
 					c.probe(ping)
 				} else {
-					c.close(1001, "liveness probe failed")
+					c.close(1001, h.server.probeFailed())
 				}
 			}
 		}

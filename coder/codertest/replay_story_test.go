@@ -3,6 +3,7 @@ package codertest
 import (
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ func chapter(id string) string {
 func unlimited(id string) bool {
 	n := id[:3]
 	switch {
-	case n >= "211" && n <= "213", n == "274", n == "276", n >= "443" && n <= "459", n >= "510":
+	case n >= "211" && n <= "213", n == "274", n == "276", n >= "443" && n <= "479", n >= "510":
 		return true
 	case len(id) > 3:
 		return n == "410" || n == "412" || n == "413"
@@ -70,10 +71,10 @@ func (rp *replayer) prepare(id string) {
 		rp.settle()
 	case "142":
 		rp.locked(func() {
-			logs := st.workspaces[mustID(rp.ids["95f1d45e-a79e-47c3-ab83-ea47ca7a5d30"])].latest().logs
+			logs := st.workspaces[mustID(rp.known("95f1d45e-a79e-47c3-ab83-ea47ca7a5d30"))].latest().logs
 			n := int64(len(logs))
-			rp.ids["after=381"] = "after=" + itoa(int(logs[n-3].ID))
-			rp.ids["after=384"] = "after=" + itoa(int(logs[n-1].ID))
+			rp.ids[rp.own("after=381")] = "after=" + itoa(int(logs[n-3].ID))
+			rp.ids[rp.own("after=384")] = "after=" + itoa(int(logs[n-1].ID))
 		})
 	case "502":
 		for range 513 {
@@ -92,8 +93,8 @@ func (rp *replayer) prepareBuilds(id string) {
 	st := rp.s.state
 	switch id {
 	case "200":
-		delete(rp.ids, "after=381")
-		delete(rp.ids, "after=384")
+		delete(rp.ids, rp.own("after=381"))
+		delete(rp.ids, rp.own("after=384"))
 	case "415":
 		rp.locked(func() { rp.s.cfg.BuildTime = Fixed(time.Hour) })
 		rp.waitFor("1113f089-36fb-4a78-b7d7-be9ebe6aacd8", "running")
@@ -120,14 +121,14 @@ func (rp *replayer) prepareBuilds(id string) {
 		rp.learnAgent("66e34943-21a3-4071-a6a1-39d35f6f0ce0", "alice/alice-pty")
 	case "406":
 		rp.addWorkspace("admin", "ws-stop")
-		rp.ids["was"] = rp.ids[stoppedAgent]
+		rp.ids["was"] = rp.known(stoppedAgent)
 		rp.learnAgent(stoppedAgent, "admin/ws-stop")
 		rp.whenOpen(func() {
 			w := st.byFullName["admin/ws-stop"]
 			rp.s.enqueue(st.newBuild(w, w.owner, "stop", "initiator"))
 		})
 	case "407":
-		rp.ids[stoppedAgent] = rp.ids["was"]
+		rp.ids[rp.own(stoppedAgent)] = rp.ids["was"]
 		delete(rp.ids, "was")
 		rp.locked(func() { st.removeWorkspace(st.byFullName["admin/ws-stop"]) })
 	case "410d":
@@ -139,6 +140,9 @@ func (rp *replayer) prepareBuilds(id string) {
 	case "510":
 		rp.locked(func() {
 			for i := range 5 {
+				if rp.s.as.old {
+					break // nobody had run a scale test
+				}
 				name := "scaletest-" + itoa(i)
 				u := st.addUser(user{username: name, email: name + "@coder.test", password: "x"})
 				rp.addRunning(u, name)
@@ -159,21 +163,47 @@ func (rp *replayer) prepareBuilds(id string) {
 			b := st.newBuild(w, w.owner, "start", "initiator")
 			st.addWorkspace(w)
 			rp.s.enqueue(b)
-			rp.ids["62c6e022-b00f-4828-bdbc-4c590ecbcd76"] = b.id.String()
+			rp.ids[rp.own("62c6e022-b00f-4828-bdbc-4c590ecbcd76")] = b.id.String()
 		})
 	case "452":
+		if !rp.s.as.canceledRuns {
+			rp.locked(func() { rp.s.jobs.held = false; rp.s.dispatch() })
+		}
+	case "453":
 		rp.locked(func() { rp.s.jobs.held = false; rp.s.dispatch() })
+		rp.settle()
+	case "460":
+		rp.cancelPending("cc")
+	case "472":
+		rp.addWorkspace("admin", "ws-hang")
+		rp.learnAgent("b71c2a2b-8ca2-44fa-be6d-24a15abf27fe", "admin/ws-hang")
+	case "479":
+		rp.addWorkspace("admin", "ws-gone")
+		rp.learnAgent("0e5fe7b2-9be2-4929-a6e7-393a86b09489", "admin/ws-gone")
+	case "500":
+		rp.locked(func() {
+			if rp.s.as.old { // it has come back since it was frozen
+				st.byFullName["admin/ws1"].latest().agent.lost = nil
+			}
+			for _, name := range []string{"cc", "ws-hang", "ws-gone"} {
+				if w := st.byFullName["admin/"+name]; w != nil {
+					st.removeWorkspace(w)
+				}
+			}
+		})
 	case "513":
-		rp.ids["FAKEdf6a7b-FAKE936bf6d94ff52f9bfa"] = rp.ours("FAKEdf6a7b-FAKE936bf6d94ff52f9bfa")
+		rp.ids[rp.own("FAKEdf6a7b-FAKE936bf6d94ff52f9bfa")] = rp.ours(rp.own("FAKEdf6a7b-FAKE936bf6d94ff52f9bfa"))
 	case "515":
-		token := rp.ids["FAKE777ba1-FAKE12025a34f6df82b6c2"]
-		rp.ids["ED2TDX6tX9"] = token[:10]
+		token := rp.known("FAKE777ba1-FAKE12025a34f6df82b6c2")
+		rp.ids[rp.own("ED2TDX6tX9")] = token[:10]
 	case "533":
-		rp.ids["Wy9PyGOwJs"] = rp.ids["FAKE5de1ea-FAKE4a7cfcfedaf094e3ec"][:10]
+		rp.ids[rp.own("Wy9PyGOwJs")] = rp.known("FAKE5de1ea-FAKE4a7cfcfedaf094e3ec")[:10]
 	case "4103", "410b":
 		rp.addWorkspace("admin", "ws-dead")
 		rp.learnAgent("3f62b96e-0403-4727-9955-e507da09d75e", "admin/ws-dead")
-		rp.locked(func() { rp.ids["6533dea3-d9e3-46cc-907e-3d50ab3aab6c"] = st.byFullName["admin/ws-dead"].id.String() })
+		rp.locked(func() {
+			rp.ids[rp.own("6533dea3-d9e3-46cc-907e-3d50ab3aab6c")] = st.byFullName["admin/ws-dead"].id.String()
+		})
 	case "410a":
 		require.NoError(rp.t, rp.s.KillAgent("admin/ws-dead"))
 	}
@@ -205,11 +235,15 @@ func (rp *replayer) addTemplate() {
 		}
 		admin := st.findUser("admin")
 		t := st.addTemplate(admin, "realtf", parameters)
-		t.active.message = "first"
+		messages := []string{"first", "second"}
+		if rp.s.as.old {
+			messages = []string{"Uploaded from the CLI", "Uploaded from the CLI"}
+		}
+		t.active.message = messages[0]
 		t.apps = trafficApps()
-		rp.ids["88f62351-7d3a-4c29-8511-5313213e5594"] = t.active.id.String()
-		v := st.addVersion(t, admin, "second", parameters)
-		rp.ids["0efdd473-211a-4ca6-8d6f-a02c400f028c"] = v.id.String()
+		rp.ids[rp.own("88f62351-7d3a-4c29-8511-5313213e5594")] = t.active.id.String()
+		v := st.addVersion(t, admin, messages[1], parameters)
+		rp.ids[rp.own("0efdd473-211a-4ca6-8d6f-a02c400f028c")] = v.id.String()
 	})
 }
 
@@ -248,6 +282,9 @@ func (rp *replayer) whenOpen(f func()) {
 
 // reconnected is what a restart of the server left behind.
 func (rp *replayer) reconnected(workspace string) {
+	if rp.s.as.old {
+		return // it was not restarted
+	}
 	rp.locked(func() {
 		t := now()
 		rp.s.state.byFullName[workspace].latest().agent.lost = &t
@@ -259,9 +296,9 @@ func (rp *replayer) reconnected(workspace string) {
 func (rp *replayer) restoreShell() {
 	a := rp.s.state.byFullName["admin/ws1"].latest().agent
 	for _, s := range a.terminals.all() {
-		s.end(1000, "")
+		s.end()
 	}
-	for _, r := range loadRecordings(rp.t) {
+	for _, r := range rp.all {
 		if r.id == "200" {
 			require.Empty(rp.t, rp.play(r))
 		}
@@ -269,14 +306,14 @@ func (rp *replayer) restoreShell() {
 }
 
 func (rp *replayer) learnAgent(recorded, workspace string) {
-	rp.locked(func() { rp.ids[recorded] = rp.s.state.byFullName[workspace].latest().agent.id.String() })
+	rp.locked(func() { rp.ids[rp.own(recorded)] = rp.s.state.byFullName[workspace].latest().agent.id.String() })
 }
 
 // settleKeys makes a key that is known by its ID only.
 func (rp *replayer) settleKeys() {
-	token := rp.ids["FAKEe5daa1-FAKE92e764eff00bc72b2a"]
+	token := rp.known("FAKEe5daa1-FAKE92e764eff00bc72b2a")
 	require.NotEmpty(rp.t, token)
-	rp.ids["FAKE02a52d-FAKE91a68029360b53d26e"] = token[:11] + strings.Repeat("x", 22)
+	rp.ids[rp.own("FAKE02a52d-FAKE91a68029360b53d26e")] = token[:11] + strings.Repeat("x", 22)
 }
 
 // settle waits until no build is active.
@@ -285,7 +322,7 @@ func (rp *replayer) settle() {
 		rp.s.state.mu.RLock()
 		defer rp.s.state.mu.RUnlock()
 		for _, b := range rp.s.state.builds {
-			if !b.done() {
+			if !b.done() || slices.Contains(rp.s.jobs.queue, queued(b)) || b.status == "canceled" && b.started != nil && len(b.logs) == 0 {
 				return false
 			}
 		}
@@ -293,11 +330,31 @@ func (rp *replayer) settle() {
 	}, 10*time.Second, time.Millisecond)
 }
 
+// cancelPending makes a workspace whose build is canceled before it begins, and
+// waits for what comes of it.
+func (rp *replayer) cancelPending(name string) {
+	st := rp.s.state
+	var b *build
+	rp.locked(func() {
+		rp.s.jobs.held = true
+		w := st.newWorkspace(st.findUser("admin"), rp.template(), name)
+		b = st.newBuild(w, w.owner, "start", "initiator")
+		b.parameters, _ = w.template.active.resolve(nil, nil)
+		st.addWorkspace(w)
+		rp.s.enqueue(b)
+		rp.ids["c023365b-2912-4074-bc34-2da0d950db84"] = b.id.String()
+		rp.ids["b416eee5-bd67-4903-9d83-da987533f4f8"] = w.id.String()
+	})
+	rp.ask("PATCH", "/api/v2/workspacebuilds/"+b.id.String()+"/cancel", "FAKEe5daa1-FAKE92e764eff00bc72b2a", "")
+	rp.locked(func() { rp.s.jobs.held = false; rp.s.dispatch() })
+	rp.settle()
+}
+
 func (rp *replayer) waitFor(build, status string) {
 	require.Eventually(rp.t, func() bool {
 		rp.s.state.mu.RLock()
 		defer rp.s.state.mu.RUnlock()
-		b := rp.s.state.builds[mustID(rp.ids[build])]
+		b := rp.s.state.builds[mustID(rp.known(build))]
 		return b != nil && b.status == status
 	}, 10*time.Second, time.Millisecond)
 }
@@ -306,7 +363,7 @@ func (rp *replayer) ask(method, path, token, body string) {
 	req, err := http.NewRequest(method, rp.s.URL()+path, strings.NewReader(body))
 	require.NoError(rp.t, err)
 	if token != "" {
-		req.Header.Set("Coder-Session-Token", rp.ours(token))
+		req.Header.Set("Coder-Session-Token", rp.ours(rp.own(token)))
 	}
 	resp, err := rp.client.Do(req)
 	require.NoError(rp.t, err)

@@ -21,13 +21,16 @@ func (s *Server) routes() {
 		return http.StatusNotFound, page{"text/plain; charset=utf-8", "404 page not found\n"}
 	})
 	s.public("/api/", routeNotFound)
-	s.public("/", func(*call) (int, any) {
-		return http.StatusOK, page{"text/html; charset=utf-8", "Slim build of Coder, does not contain the frontend static files.\n"}
-	})
+	s.public("/", dashboard)
 	s.userRoutes()
 	s.templateRoutes()
 	s.workspaceRoutes()
 	s.private("POST /api/v2/authcheck", authCheck)
+}
+
+// dashboard is every page of a server that was built without one.
+func dashboard(*call) (int, any) {
+	return http.StatusOK, page{"text/html; charset=utf-8", "Slim build of Coder, does not contain the frontend static files.\n"}
 }
 
 // routeNotFound answers what no other route does: a path that exists with
@@ -43,22 +46,23 @@ func routeNotFound(c *call) (int, any) {
 }
 
 type buildInfoJSON struct {
-	ExternalURL           string `json:"external_url"`
-	Version               string `json:"version"`
-	DashboardURL          string `json:"dashboard_url"`
-	Telemetry             bool   `json:"telemetry"`
-	WorkspaceProxy        bool   `json:"workspace_proxy"`
-	AgentAPIVersion       string `json:"agent_api_version"`
-	ProvisionerAPIVersion string `json:"provisioner_api_version"`
-	UpgradeMessage        string `json:"upgrade_message"`
-	DeploymentID          string `json:"deployment_id"`
-	WebpushPublicKey      string `json:"webpush_public_key"`
+	ExternalURL           string  `json:"external_url"`
+	Version               string  `json:"version"`
+	DashboardURL          string  `json:"dashboard_url"`
+	Telemetry             bool    `json:"telemetry"`
+	WorkspaceProxy        bool    `json:"workspace_proxy"`
+	AgentAPIVersion       string  `json:"agent_api_version"`
+	ProvisionerAPIVersion string  `json:"provisioner_api_version"`
+	UpgradeMessage        string  `json:"upgrade_message"`
+	DeploymentID          string  `json:"deployment_id"`
+	WebpushPublicKey      *string `json:"webpush_public_key,omitempty"`
 }
 
 func (s *Server) buildInfo() buildInfoJSON {
 	return buildInfoJSON{
 		ExternalURL: "https://github.com/coder/coder", Version: s.cfg.Version, DashboardURL: s.url,
-		AgentAPIVersion: "1.0", ProvisionerAPIVersion: "1.18", DeploymentID: s.deploymentID.String(),
+		AgentAPIVersion: "1.0", ProvisionerAPIVersion: s.as.provisionerAPI, DeploymentID: s.deploymentID.String(),
+		WebpushPublicKey: since(s, ""),
 	}
 }
 

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 
@@ -61,29 +59,8 @@ func (s *Server) serve(w *countedWriter, r *http.Request) {
 		return
 	}
 	key, problem := s.authenticate(r)
-	bypass := false
-	if v, err := strconv.ParseBool(r.Header.Get("X-Coder-Bypass-Ratelimit")); err == nil && v && (api || isApp) && s.cfg.RateLimit > 0 && !s.unlimit.Load() {
-		if key == nil || !key.user.owner() {
-			write(w, http.StatusPreconditionRequired, page{"text/plain; charset=utf-8", "\"X-Coder-Bypass-Ratelimit\" provided but user is not owner\n"})
-			return
-		}
-		bypass = true
-	}
-	if api || isApp {
-		who, _, _ := net.SplitHostPort(r.RemoteAddr)
-		if key != nil {
-			who = key.user.id.String()
-		}
-		limit, bucket := s.cfg.RateLimit, who+" "+path.Clean(r.URL.Path)
-		if r.URL.Path == "/api/v2/users/login" && limit > 0 {
-			limit, bucket = s.cfg.LoginRateLimit, "login "+who
-		}
-		if !s.limit(w, bucket, limit, bypass) {
-			return
-		}
-		if isFiles(r) && limit > 0 && !s.limit(w, "files "+who+" "+path.Clean(r.URL.Path), filesPerMinute, bypass) {
-			return
-		}
+	if (api || isApp) && !s.withinLimits(w, r, key) {
+		return
 	}
 	c := &call{s: s, w: w, r: r, key: key}
 	if key != nil {
@@ -95,6 +72,9 @@ func (s *Server) serve(w *countedWriter, r *http.Request) {
 	}
 	limit := int64(maxBody)
 	if isFiles(r) {
+		limit = maxFile
+	}
+	if s.as.noBodyLimit {
 		limit = maxFile
 	}
 	if r.ContentLength > limit {

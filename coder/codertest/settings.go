@@ -27,7 +27,13 @@ func (s *Server) settingRoutes() {
 	}
 	fixed("/resolve-autostart", map[string]bool{"parameter_mismatch": false})
 	fixed("/port-share", map[string][]struct{}{"shares": {}})
-	fixed("/acl", map[string][]struct{}{"users": {}, "group": {}})
+	if s.as.old {
+		s.private("GET"+at+"/acl", withWorkspace(func(*call, *workspace) (int, any) {
+			return http.StatusForbidden, msg("Workspace Sharing functionality requires enabling the 'workspace-sharing' experiment.")
+		}))
+	} else {
+		fixed("/acl", map[string][]struct{}{"users": {}, "group": {}})
+	}
 	s.private("GET"+at+"/timings", withWorkspace(func(c *call, w *workspace) (int, any) {
 		return http.StatusOK, c.s.timings(w.latest())
 	}))

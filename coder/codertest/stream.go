@@ -33,7 +33,7 @@ func (c *call) stream() *stream {
 	st := &stream{conn: conn, pong: make(chan struct{}, 1)}
 	st.ctx, st.cancel = context.WithCancel(c.s.ctx)
 	c.s.wg.Go(func() { st.read(early) })
-	c.s.wg.Go(func() { st.probe(c.s.cfg.PingInterval) })
+	c.s.wg.Go(func() { st.probe(c.s.cfg.PingInterval, c.s.as.onePing) })
 	return st
 }
 
@@ -76,8 +76,9 @@ func (st *stream) Control(opcode byte, b []byte) error {
 	return nil
 }
 
-// probe pings, and closes a connection that does not answer.
-func (st *stream) probe(every time.Duration) {
+// probe pings, and closes a connection that does not answer, or with once lets it
+// be.
+func (st *stream) probe(every time.Duration, once bool) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	waiting := false
@@ -88,6 +89,9 @@ func (st *stream) probe(every time.Duration) {
 		case <-st.pong:
 			waiting = false
 		case <-tick.C:
+			if waiting && once {
+				continue
+			}
 			if waiting {
 				st.close(1001, "liveness probe failed")
 				_ = st.conn.Close() // it does not answer

@@ -114,8 +114,8 @@ func (s *Server) memberViews() []memberJSON {
 
 func (s *Server) memberView(u *user) memberJSON {
 	return memberJSON{
-		Username: u.username, Name: u.name, Email: u.email, Status: u.status, LoginType: u.loginType,
-		LastSeenAt: u.lastSeen, UserCreatedAt: u.created, UserUpdatedAt: u.updated, GlobalRoles: roleViews(u.roles),
+		Username: u.username, Name: u.name, Email: u.email, Status: since(s, u.status), LoginType: since(s, u.loginType), HasAISeat: since(s, false),
+		LastSeenAt: since(s, u.lastSeen), UserCreatedAt: since(s, u.created), UserUpdatedAt: since(s, u.updated), GlobalRoles: roleViews(u.roles),
 		UserID: u.id, OrganizationID: s.state.organization.id, CreatedAt: u.created, UpdatedAt: u.created, Roles: []roleJSON{},
 	}
 }

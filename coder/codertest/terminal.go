@@ -32,6 +32,7 @@ type session struct {
 	ring    ring
 	conns   []*ptyConn
 	frozen  atomic.Bool
+	gone    atomic.Bool // its agent has left, and nobody was told
 	over    bool
 	idle    *time.Timer
 }
@@ -122,7 +123,7 @@ func (s *session) attach(c *ptyConn, fresh bool, size shell.Size) bool {
 	c.send(replay)
 	s.conns = append(s.conns, c)
 	if over {
-		s.endLocked(1000, "")
+		s.endLocked()
 	}
 	return true
 }
@@ -139,7 +140,7 @@ func (s *session) detach(c *ptyConn) {
 		}
 	}
 	if len(s.conns) == 0 && !s.over && s.idle == nil {
-		s.idle = time.AfterFunc(idleTimeout, func() { s.end(1000, "") })
+		s.idle = time.AfterFunc(idleTimeout, func() { s.end() })
 	}
 }
 
@@ -169,7 +170,7 @@ func (s *session) input(m keystream.Message) {
 		outputs.Put(p)
 	}
 	if over {
-		s.endLocked(1000, "")
+		s.endLocked()
 	}
 }
 
@@ -188,13 +189,13 @@ func (s *session) broadcast(b []byte) {
 }
 
 // end closes all connections and forgets the session.
-func (s *session) end(code uint16, reason string) {
+func (s *session) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.endLocked(code, reason)
+	s.endLocked()
 }
 
-func (s *session) endLocked(code uint16, reason string) {
+func (s *session) endLocked() {
 	if s.over {
 		return
 	}
@@ -204,7 +205,7 @@ func (s *session) endLocked(code uint16, reason string) {
 	}
 	s.home.forget(s)
 	for _, c := range s.conns {
-		c.close(code, reason)
+		c.finish()
 	}
 }
 
@@ -218,7 +219,26 @@ func (t *terminals) end() {
 	t.over = true
 	t.mu.Unlock()
 	for _, s := range t.all() {
-		go s.end(1000, "")
+		go s.end()
+	}
+}
+
+// leave is the end of an agent in a version that may miss it: a terminal ends, or
+// it stays open and mute.
+func (t *terminals) leave(hangs func() bool) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	t.over = true
+	t.mu.Unlock()
+	for _, s := range t.all() {
+		if hangs() {
+			s.gone.Store(true)
+			s.frozen.Store(true)
+		} else {
+			s.cut()
+		}
 	}
 }
 

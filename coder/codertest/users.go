@@ -39,7 +39,7 @@ func withUser(h func(*call, *user) (int, any)) handler {
 		defer c.s.state.mu.RUnlock()
 		u := c.pathUser()
 		if u == nil {
-			return http.StatusNotFound, notFound
+			return c.noUser()
 		}
 		return h(c, u)
 	}
@@ -52,7 +52,7 @@ func changingUser(h func(*call, *user) (int, any)) handler {
 		defer c.s.state.mu.Unlock()
 		u := c.pathUser()
 		if u == nil {
-			return http.StatusNotFound, notFound
+			return c.noUser()
 		}
 		return h(c, u)
 	}
@@ -69,6 +69,15 @@ func (c *call) pathUser() *user {
 		return nil
 	}
 	return u
+}
+
+// noUser is what is said of a user in the path that the caller can't see.
+func (c *call) noUser() (int, any) {
+	if !c.s.as.unknownUser400 {
+		return http.StatusNotFound, notFound
+	}
+	return http.StatusBadRequest, apiError{Message: `"user" must be an existing uuid or username.`,
+		Detail: fmt.Sprintf("queried user=%q", c.r.PathValue("user"))}
 }
 
 func getFirst(c *call) (int, any) {
@@ -194,7 +203,8 @@ func validName(name string) bool {
 }
 
 func listUsers(c *call) (int, any) {
-	q, e := parseQuery(c, "Invalid user search query.", "search", userKeys)
+	q, e := parseQuery(c, "Invalid user search query.", "search",
+		c.s.without(userKeys, "name", "username", "email", "service_account"))
 	if e != nil {
 		return http.StatusBadRequest, e
 	}
@@ -271,17 +281,20 @@ func createUser(c *call) (int, any) {
 	if !c.user.owner() {
 		return http.StatusForbidden, msg("You are not authorized to create users.")
 	}
+	in.ServiceAccount = in.ServiceAccount && !c.s.as.old
 	st := c.s.state
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	switch {
 	case !validName(in.Username):
 		return http.StatusBadRequest, invalid("Validation failed.", "username", failedTag("username", in.Username))
+	case !in.ServiceAccount && in.Email == "":
+		return http.StatusBadRequest, invalid("Validation failed.", "email", failedTag("required", ""))
 	case !in.ServiceAccount && !emailRule.MatchString(in.Email):
 		return http.StatusBadRequest, invalid("Validation failed.", "email", failedTag("email", in.Email))
 	case in.ServiceAccount:
 		return http.StatusForbidden, msg("Service Accounts is a Premium feature. Contact sales!")
-	case in.LoginType == "none":
+	case in.LoginType == "none" && c.s.as.noLoginNone:
 		return http.StatusBadRequest, msg("Login type 'none' requires a service account.")
 	case len(in.OrganizationIDs) == 0:
 		e := invalid("No organization specified to place the user as a member of. It is required to specify at least one organization id to place the user in.",
@@ -291,7 +304,7 @@ func createUser(c *call) (int, any) {
 	case st.usersByName[strings.ToLower(in.Username)] != nil,
 		slices.ContainsFunc(st.userList, func(u *user) bool { return strings.EqualFold(u.email, in.Email) }):
 		return http.StatusConflict, msg("User already exists.")
-	case !strong(in.Password):
+	case in.LoginType != "none" && !strong(in.Password):
 		return http.StatusBadRequest, invalid("Password is not strong enough!", "password", weakPassword)
 	}
 	u := st.addUser(user{username: in.Username, name: in.Name, email: in.Email, password: in.Password,

@@ -13,6 +13,7 @@ func (s *Server) userView(u *user) userJSON {
 		ID: u.id, Username: u.username, Name: u.name, Email: u.email, CreatedAt: u.created, UpdatedAt: u.updated,
 		LastSeenAt: u.lastSeen, Status: u.status, LoginType: u.loginType,
 		OrganizationIDs: []uuid.UUID{s.state.organization.id}, Roles: roleViews(u.roles),
+		HasAISeat: since(s, false),
 	}
 }
 
@@ -30,11 +31,14 @@ func roleViews(names []string) []roleJSON {
 
 func (s *Server) organizationView() organizationJSON {
 	o := s.state.organization
-	return organizationJSON{
+	v := organizationJSON{
 		ID: o.id, Name: "coder", DisplayName: "Coder", Description: "Builtin default organization.",
 		CreatedAt: o.created, UpdatedAt: o.created, IsDefault: true,
-		DefaultOrgMemberRoles: []string{"organization-workspace-access"},
 	}
+	if !s.as.old {
+		v.DefaultOrgMemberRoles = []string{"organization-workspace-access"}
+	}
+	return v
 }
 
 var weekdays = []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
@@ -50,7 +54,8 @@ func (s *Server) templateView(t *template) templateJSON {
 		ActivityBumpMillis:           t.bumpMillis, AutostopRequirement: autostopJSON{[]string{}, 1},
 		AutostartRequirement: autostartJSON{weekdays}, CreatedByID: t.createdBy.id, CreatedByName: t.createdBy.username,
 		AllowUserAutostart: true, AllowUserAutostop: true, MaxPortShareLevel: "public", CORSBehavior: "simple",
-		AgentsAllowed: true,
+		AgentsAllowed: since(s, true), Deleted: since(s, false), DisableModuleCache: since(s, false),
+		TimeTilAutostopNotifyMillis: since(s, int64(0)),
 	}
 }
 
@@ -59,6 +64,9 @@ func (s *Server) versionView(v *version) versionJSON {
 		ID: v.id, OrganizationID: s.state.organization.id, CreatedAt: v.created,
 		UpdatedAt: v.updated, Name: v.name, Message: v.message, Job: s.importView(v),
 		CreatedBy: createdByJSON{v.createdBy.id, v.createdBy.username, v.createdBy.name},
+	}
+	if s.as.old {
+		out.CreatedBy.Name = ""
 	}
 	if v.template != nil {
 		out.TemplateID = &v.template.id
@@ -70,7 +78,7 @@ func (s *Server) importView(v *version) jobJSON {
 	out := jobJSON{
 		ID: v.jobID, CreatedAt: v.created, StartedAt: v.started, CompletedAt: v.completed, CanceledAt: v.canceled,
 		Status: v.status, Error: v.err, FileID: v.fileID, Tags: jobTags(), OrganizationID: s.state.organization.id,
-		InitiatorID: v.createdBy.id, Input: jobInputJSON{TemplateVersionID: &v.id}, Type: "template_version_import",
+		InitiatorID: since(s, v.createdBy.id), Input: jobInputJSON{TemplateVersionID: &v.id}, Type: "template_version_import",
 	}
 	if v.worker != uuid.Nil {
 		out.WorkerID = &v.worker
@@ -92,7 +100,10 @@ func (s *Server) workspaceView(w *workspace, viewer *user) workspaceJSON {
 		Health:           healthJSON{Healthy: true, FailingAgents: []uuid.UUID{}},
 		AutomaticUpdates: w.automaticUpdates, Favorite: w.favorite && viewer == w.owner, NextStartAt: w.nextStart(),
 	}
-	if a := b.agent; a != nil && b.running() && a.status(s.cfg.AgentTimeout) != "connected" {
+	if !s.as.old {
+		v.TaskID = null
+	}
+	if a := b.agent; a != nil && b.running() && !s.healthy(a) {
 		v.Health = healthJSON{FailingAgents: []uuid.UUID{a.id}}
 	}
 	return v
@@ -107,7 +118,7 @@ func (s *Server) buildView(b *build) buildJSON {
 		InitiatorID: b.initiator.id, InitiatorName: b.initiator.username, Job: s.jobView(b), Reason: b.reason,
 		Resources: s.resourceViews(b), Deadline: b.deadline, Status: b.workspaceStatus(),
 	}
-	if b.status == "succeeded" {
+	if b.status == "succeeded" || b.status == "canceled" && b.agent != nil {
 		v.HasAITask, v.HasExternalAgent = new(bool), new(bool)
 	}
 	return v
@@ -126,7 +137,7 @@ func (s *Server) jobView(b *build) jobJSON {
 	v := jobJSON{
 		ID: b.jobID, CreatedAt: b.created, StartedAt: b.started, CompletedAt: b.completed, CanceledAt: b.canceled,
 		Error: b.err, Status: b.status, FileID: b.version.fileID, Tags: jobTags(),
-		OrganizationID: s.state.organization.id, InitiatorID: b.initiator.id,
+		OrganizationID: s.state.organization.id, InitiatorID: since(s, b.initiator.id),
 		Input: jobInputJSON{WorkspaceBuildID: &b.id}, Type: "workspace_build",
 	}
 	if b.worker != uuid.Nil {
@@ -184,19 +195,24 @@ func (s *Server) agentView(a *agent) agentJSON {
 	v.Apps = s.appViews(a)
 	if a.firstConnected == nil {
 		v.LogsLength = 0
-		v.Health = agentHealthJSON{Reason: "agent has not yet connected"}
+		if !s.as.connectingIsHealthy {
+			v.Health = agentHealthJSON{Reason: "agent has not yet connected"}
+		}
 		v.Scripts = []scriptJSON{script}
 		return v
 	}
-	seen, zero, ok := a.lastSeen(), 0, "ok"
+	seen := a.lastSeen()
 	v.LastConnectedAt, v.LifecycleState = &seen, "ready"
-	v.ExpandedDirectory, v.Version, v.APIVersion = dir, s.cfg.Version, "2.10"
-	script.ExitCode, script.Status = &zero, &ok
+	v.ExpandedDirectory, v.Version, v.APIVersion = dir, s.cfg.Version, s.as.agentAPI
+	script.ExitCode, script.Status = since(s, 0), since(s, "ok")
 	v.Scripts = []scriptJSON{script}
 	if v.DisconnectedAt = a.lost; status == "disconnected" {
 		gone := a.gone(s.cfg.AgentTimeout)
 		v.DisconnectedAt = &gone
 		v.Health = agentHealthJSON{Reason: "agent has lost connection"}
+		if a.off {
+			v.LifecycleState, v.Health.Reason = "off", "agent is not running"
+		}
 		return v
 	}
 	v.Latency = map[string]latencyJSON{"Coder Embedded Relay": {true, 0.35}}
@@ -209,4 +225,10 @@ func (a *agent) gone(timeout time.Duration) time.Time {
 		return a.updated
 	}
 	return a.dead.Add(timeout)
+}
+
+// healthy reports whether an agent is no reason to worry.
+func (s *Server) healthy(a *agent) bool {
+	status := a.status(s.cfg.AgentTimeout)
+	return status == "connected" || status == "connecting" && s.as.connectingIsHealthy
 }

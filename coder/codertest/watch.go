@@ -147,11 +147,19 @@ func watchMetadata(run func(*call, watched) (int, any)) handler {
 			const interval = 30 * time.Second
 			age := time.Since(since) % interval
 			return []agentMetadataJSON{{
-				metadataResultJSON{now().Add(-age), int(age / time.Second), "1", ""},
+				metadataResultJSON{now().Add(-age), int(age / time.Second), c.s.metadataValue("1"), ""},
 				metadataDescriptionJSON{"CPU Usage", "0_cpu_usage", "echo 1", int(interval / time.Second), 2},
 			}}, nil
 		})
 	}
+}
+
+// metadataValue is what a script has written, as the version keeps it.
+func (s *Server) metadataValue(v string) string {
+	if s.as.rawMetadata {
+		return v + "\n"
+	}
+	return v
 }
 
 func (s *Server) watchRoutes() {

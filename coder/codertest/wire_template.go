@@ -17,7 +17,7 @@ type organizationJSON struct {
 	CreatedAt             time.Time `json:"created_at"`
 	UpdatedAt             time.Time `json:"updated_at"`
 	IsDefault             bool      `json:"is_default"`
-	DefaultOrgMemberRoles []string  `json:"default_org_member_roles"`
+	DefaultOrgMemberRoles []string  `json:"default_org_member_roles,omitempty"`
 }
 
 type templateJSON struct {
@@ -37,11 +37,11 @@ type templateJSON struct {
 	Description                  string                   `json:"description"`
 	Deprecated                   bool                     `json:"deprecated"`
 	DeprecationMessage           string                   `json:"deprecation_message"`
-	Deleted                      bool                     `json:"deleted"`
+	Deleted                      *bool                    `json:"deleted,omitempty"`
 	Icon                         string                   `json:"icon"`
 	DefaultTTLMillis             int64                    `json:"default_ttl_ms"`
 	ActivityBumpMillis           int64                    `json:"activity_bump_ms"`
-	TimeTilAutostopNotifyMillis  int64                    `json:"time_til_autostop_notify_ms"`
+	TimeTilAutostopNotifyMillis  *int64                   `json:"time_til_autostop_notify_ms,omitempty"`
 	AutostopRequirement          autostopJSON             `json:"autostop_requirement"`
 	AutostartRequirement         autostartJSON            `json:"autostart_requirement"`
 	CreatedByID                  uuid.UUID                `json:"created_by_id"`
@@ -56,8 +56,8 @@ type templateJSON struct {
 	MaxPortShareLevel            string                   `json:"max_port_share_level"`
 	CORSBehavior                 string                   `json:"cors_behavior"`
 	UseClassicParameterFlow      bool                     `json:"use_classic_parameter_flow"`
-	AgentsAllowed                bool                     `json:"agents_allowed"`
-	DisableModuleCache           bool                     `json:"disable_module_cache"`
+	AgentsAllowed                *bool                    `json:"agents_allowed,omitempty"`
+	DisableModuleCache           *bool                    `json:"disable_module_cache,omitempty"`
 }
 
 type buildTimeJSON struct {

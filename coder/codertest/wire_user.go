@@ -20,7 +20,7 @@ type userJSON struct {
 	LoginType       string      `json:"login_type"`
 	OrganizationIDs []uuid.UUID `json:"organization_ids"`
 	Roles           []roleJSON  `json:"roles"`
-	HasAISeat       bool        `json:"has_ai_seat"`
+	HasAISeat       *bool       `json:"has_ai_seat,omitempty"`
 }
 
 type roleJSON struct {
@@ -37,13 +37,13 @@ type memberJSON struct {
 	Username       string     `json:"username"`
 	Name           string     `json:"name,omitempty"`
 	Email          string     `json:"email"`
-	Status         string     `json:"status"`
-	LoginType      string     `json:"login_type"`
-	LastSeenAt     time.Time  `json:"last_seen_at"`
-	UserCreatedAt  time.Time  `json:"user_created_at"`
-	UserUpdatedAt  time.Time  `json:"user_updated_at"`
+	Status         *string    `json:"status,omitempty"`
+	LoginType      *string    `json:"login_type,omitempty"`
+	LastSeenAt     *time.Time `json:"last_seen_at,omitempty"`
+	UserCreatedAt  *time.Time `json:"user_created_at,omitempty"`
+	UserUpdatedAt  *time.Time `json:"user_updated_at,omitempty"`
 	GlobalRoles    []roleJSON `json:"global_roles"`
-	HasAISeat      bool       `json:"has_ai_seat"`
+	HasAISeat      *bool      `json:"has_ai_seat,omitempty"`
 	UserID         uuid.UUID  `json:"user_id"`
 	OrganizationID uuid.UUID  `json:"organization_id"`
 	CreatedAt      time.Time  `json:"created_at"`
@@ -60,10 +60,10 @@ type keyJSON struct {
 	UpdatedAt       time.Time `json:"updated_at"`
 	LoginType       string    `json:"login_type"`
 	Scope           string    `json:"scope"`
-	Scopes          []string  `json:"scopes"`
+	Scopes          []string  `json:"scopes,omitempty"`
 	TokenName       string    `json:"token_name"`
 	LifetimeSeconds int64     `json:"lifetime_seconds"`
-	AllowList       []string  `json:"allow_list"`
+	AllowList       []string  `json:"allow_list,omitempty"`
 }
 
 type tokenJSON struct {

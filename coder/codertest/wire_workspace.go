@@ -1,6 +1,7 @@
 package codertest
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,39 +15,39 @@ type workspacesJSON struct {
 }
 
 type workspaceJSON struct {
-	ID                                   uuid.UUID   `json:"id"`
-	CreatedAt                            time.Time   `json:"created_at"`
-	UpdatedAt                            time.Time   `json:"updated_at"`
-	OwnerID                              uuid.UUID   `json:"owner_id"`
-	OwnerName                            string      `json:"owner_name"`
-	OwnerAvatarURL                       string      `json:"owner_avatar_url"`
-	OrganizationID                       uuid.UUID   `json:"organization_id"`
-	OrganizationName                     string      `json:"organization_name"`
-	TemplateID                           uuid.UUID   `json:"template_id"`
-	TemplateName                         string      `json:"template_name"`
-	TemplateDisplayName                  string      `json:"template_display_name"`
-	TemplateIcon                         string      `json:"template_icon"`
-	TemplateAllowUserCancelWorkspaceJobs bool        `json:"template_allow_user_cancel_workspace_jobs"`
-	TemplateActiveVersionID              uuid.UUID   `json:"template_active_version_id"`
-	TemplateRequireActiveVersion         bool        `json:"template_require_active_version"`
-	TemplateUseClassicParameterFlow      bool        `json:"template_use_classic_parameter_flow"`
-	LatestBuild                          buildJSON   `json:"latest_build"`
-	LatestAppStatus                      *struct{}   `json:"latest_app_status"`
-	Outdated                             bool        `json:"outdated"`
-	Name                                 string      `json:"name"`
-	AutostartSchedule                    *string     `json:"autostart_schedule,omitempty"`
-	TTLMillis                            *int64      `json:"ttl_ms,omitempty"`
-	LastUsedAt                           time.Time   `json:"last_used_at"`
-	DeletingAt                           *time.Time  `json:"deleting_at"`
-	DormantAt                            *time.Time  `json:"dormant_at"`
-	Health                               healthJSON  `json:"health"`
-	AutomaticUpdates                     string      `json:"automatic_updates"`
-	AllowRenames                         bool        `json:"allow_renames"`
-	Favorite                             bool        `json:"favorite"`
-	NextStartAt                          *time.Time  `json:"next_start_at"`
-	IsPrebuild                           bool        `json:"is_prebuild"`
-	TaskID                               *uuid.UUID  `json:"task_id"`
-	SharedWith                           *[]struct{} `json:"shared_with,omitempty"`
+	ID                                   uuid.UUID       `json:"id"`
+	CreatedAt                            time.Time       `json:"created_at"`
+	UpdatedAt                            time.Time       `json:"updated_at"`
+	OwnerID                              uuid.UUID       `json:"owner_id"`
+	OwnerName                            string          `json:"owner_name"`
+	OwnerAvatarURL                       string          `json:"owner_avatar_url"`
+	OrganizationID                       uuid.UUID       `json:"organization_id"`
+	OrganizationName                     string          `json:"organization_name"`
+	TemplateID                           uuid.UUID       `json:"template_id"`
+	TemplateName                         string          `json:"template_name"`
+	TemplateDisplayName                  string          `json:"template_display_name"`
+	TemplateIcon                         string          `json:"template_icon"`
+	TemplateAllowUserCancelWorkspaceJobs bool            `json:"template_allow_user_cancel_workspace_jobs"`
+	TemplateActiveVersionID              uuid.UUID       `json:"template_active_version_id"`
+	TemplateRequireActiveVersion         bool            `json:"template_require_active_version"`
+	TemplateUseClassicParameterFlow      bool            `json:"template_use_classic_parameter_flow"`
+	LatestBuild                          buildJSON       `json:"latest_build"`
+	LatestAppStatus                      *struct{}       `json:"latest_app_status"`
+	Outdated                             bool            `json:"outdated"`
+	Name                                 string          `json:"name"`
+	AutostartSchedule                    *string         `json:"autostart_schedule,omitempty"`
+	TTLMillis                            *int64          `json:"ttl_ms,omitempty"`
+	LastUsedAt                           time.Time       `json:"last_used_at"`
+	DeletingAt                           *time.Time      `json:"deleting_at"`
+	DormantAt                            *time.Time      `json:"dormant_at"`
+	Health                               healthJSON      `json:"health"`
+	AutomaticUpdates                     string          `json:"automatic_updates"`
+	AllowRenames                         bool            `json:"allow_renames"`
+	Favorite                             bool            `json:"favorite"`
+	NextStartAt                          *time.Time      `json:"next_start_at"`
+	IsPrebuild                           bool            `json:"is_prebuild"`
+	TaskID                               json.RawMessage `json:"task_id,omitempty"`
+	SharedWith                           *[]struct{}     `json:"shared_with,omitempty"`
 }
 
 type healthJSON struct {
@@ -101,7 +102,7 @@ type jobJSON struct {
 	QueuePosition  int               `json:"queue_position"`
 	QueueSize      int               `json:"queue_size"`
 	OrganizationID uuid.UUID         `json:"organization_id"`
-	InitiatorID    uuid.UUID         `json:"initiator_id"`
+	InitiatorID    *uuid.UUID        `json:"initiator_id,omitempty"`
 	Input          jobInputJSON      `json:"input"`
 	Type           string            `json:"type"`
 	Metadata       jobMetadataJSON   `json:"metadata"`

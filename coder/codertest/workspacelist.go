@@ -19,7 +19,8 @@ const badWorkspaceQuery = "Invalid workspace search query."
 // listWorkspaces costs one pass over the workspaces, and only the rows of the
 // page are put into JSON. Running ones come first, then owner and name decide.
 func listWorkspaces(c *call) (int, any) {
-	q, e := parseQuery(c, badWorkspaceQuery, "name", workspaceKeys)
+	q, e := parseQuery(c, badWorkspaceQuery, "name",
+		c.s.without(workspaceKeys, "healthy", "shared", "shared_with_user", "shared_with_group", "include_agent_metadata"))
 	if e != nil {
 		return http.StatusBadRequest, e
 	}

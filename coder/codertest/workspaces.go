@@ -36,7 +36,11 @@ func getWorkspace(c *call) (int, any) {
 		return http.StatusNotFound, notFound
 	}
 	if w.deleted && c.r.URL.Query().Get("include_deleted") != "true" {
-		return http.StatusGone, msg("Workspace %q was deleted, you can view this workspace by specifying '?include_deleted=true' and trying again.", w.id)
+		parameter := "include_deleted"
+		if c.s.as.old {
+			parameter = "deleted" // which does nothing
+		}
+		return http.StatusGone, msg("Workspace %q was deleted, you can view this workspace by specifying '?%s=true' and trying again.", w.id, parameter)
 	}
 	return http.StatusOK, c.s.workspaceView(w, c.user)
 }
@@ -74,7 +78,7 @@ func workspaceByName(c *call) (int, any) {
 	defer c.s.state.mu.RUnlock()
 	u := c.pathUser()
 	if u == nil {
-		return http.StatusNotFound, notFound
+		return c.noUser()
 	}
 	w := c.s.state.byFullName[fullName(u.username, c.r.PathValue("name"))]
 	if w == nil || !c.user.sees(w) {
@@ -92,7 +96,7 @@ func withAgent(h func(*call, *agent) (int, any)) handler {
 		c.s.state.mu.RLock()
 		defer c.s.state.mu.RUnlock()
 		a := c.s.state.agents[id]
-		if a == nil || !c.user.sees(a.build.workspace) || a.off {
+		if a == nil || !c.user.sees(a.build.workspace) || a.off && (!c.s.as.oldAgents || a.build.workspace.deleted) {
 			return http.StatusNotFound, msg("Agent doesn't exist with that id, or you do not have access to it.")
 		}
 		return h(c, a)
