@@ -2,13 +2,14 @@ package scaletest
 
 import (
 	"errors"
-	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/runners"
 )
 
 // Config is what the environment says. [Connect] reads it; see [Target.Config].
@@ -17,9 +18,9 @@ type Config struct {
 	URL   string // CODER_URL, without a slash at the end; empty is the embedded deployment
 	token secret // CODER_SESSION_TOKEN
 
-	Template     string      // CODER_SCALETEST_TEMPLATE: only its workspaces are targets
-	Targets      TargetRange // CODER_SCALETEST_TARGET_WORKSPACES
-	AnyWorkspace bool        // CODER_SCALETEST_ANY_WORKSPACE: also other people's
+	Template     string        // CODER_SCALETEST_TEMPLATE: only its workspaces are targets
+	Targets      runners.Range // CODER_SCALETEST_TARGET_WORKSPACES
+	AnyWorkspace bool          // CODER_SCALETEST_ANY_WORKSPACE: also other people's
 
 	Concurrency       *int          // CODER_SCALETEST_CONCURRENCY; nil if unset, 0 is no limit
 	MaxFailures       int           // CODER_SCALETEST_MAX_FAILURES: failed runs that are still a pass
@@ -46,6 +47,24 @@ type Config struct {
 	BytesPerTick int
 	TickInterval time.Duration
 
+	SSH      bool     // CODER_SCALETEST_WORKSPACE_TRAFFIC_SSH
+	App      string   // CODER_SCALETEST_WORKSPACE_TRAFFIC_APP: the slug
+	ProxyURL *url.URL // CODER_SCALETEST_WORKSPACE_PROXY_URL; nil is none
+
+	Create    CreateOptions    // what to create, and how
+	Dashboard DashboardOptions // how people use the dashboard
+
+	// HostLogin acts as the token's own user instead of creating users, or
+	// opening sessions for others: CODER_SCALETEST_USE_HOST_LOGIN.
+	HostLogin bool
+
+	Scenario string // CODER_SCALETEST_SCENARIO: the path of a scenario file
+
+	PrometheusAddress string        // CODER_SCALETEST_PROMETHEUS_ADDRESS; empty serves no metrics
+	PrometheusWait    time.Duration // CODER_SCALETEST_PROMETHEUS_WAIT, default 15s: for the last scrape
+	Trace             bool          // CODER_SCALETEST_TRACE
+	TracePropagate    bool          // CODER_SCALETEST_TRACE_PROPAGATE: into the deployment
+
 	Thresholds map[string][]harness.Threshold // CODER_SCALETEST_THRESHOLDS, by scenario
 	Outputs    []Output                       // CODER_SCALETEST_OUTPUTS, default text
 	Artifacts  string                         // CODER_SCALETEST_ARTIFACTS
@@ -56,21 +75,6 @@ type Config struct {
 
 	set         map[string]string // what was set, without secrets, for the result
 	limitsPlans bool              // Timeout was asked for, and is not the duration
-}
-
-// TargetRange is a part of the workspaces: from Start, End excluded. The zero
-// value is all of them.
-type TargetRange struct{ Start, End int }
-
-// All reports whether the range is all there is.
-func (r TargetRange) All() bool { return r == TargetRange{} }
-
-// String is the range as the environment has it.
-func (r TargetRange) String() string {
-	if r.All() {
-		return "all"
-	}
-	return fmt.Sprintf("%d:%d", r.Start, r.End)
 }
 
 // Output is a place for results. "text" without a path is the terminal, and
@@ -107,6 +111,17 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		Duration:           p.positiveDuration("DURATION"),
 		BytesPerTick:       p.int("WORKSPACE_TRAFFIC_BYTES_PER_TICK", 1),
 		TickInterval:       p.positiveDuration("WORKSPACE_TRAFFIC_TICK_INTERVAL"),
+		SSH:                p.boolean("WORKSPACE_TRAFFIC_SSH"),
+		App:                p.text("WORKSPACE_TRAFFIC_APP"),
+		ProxyURL:           p.optionalURL("WORKSPACE_PROXY_URL"),
+		Create:             p.create(),
+		Dashboard:          p.dashboard(),
+		HostLogin:          p.boolean("USE_HOST_LOGIN"),
+		Scenario:           p.text("SCENARIO"),
+		PrometheusAddress:  p.text("PROMETHEUS_ADDRESS"),
+		PrometheusWait:     p.duration("PROMETHEUS_WAIT", 15*time.Second),
+		Trace:              p.boolean("TRACE"),
+		TracePropagate:     p.boolean("TRACE_PROPAGATE"),
 		Thresholds:         p.thresholds("THRESHOLDS"),
 		Outputs:            p.outputs("OUTPUTS"),
 		Artifacts:          p.text("ARTIFACTS"),
@@ -115,7 +130,11 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		DryRun:             p.boolean("DRY_RUN"),
 		Yes:                p.text("YES"),
 	}
-	p.boolean("USE_HOST_LOGIN") // terminals act as the token's own user either way
+	p.boolean("WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS") // each way to SSH says itself which way it goes
+	p.boolean("DASHBOARD_HEADLESS")                           // there is no browser
+	if c.SSH && c.App != "" {
+		p.fail("CODER_SCALETEST_WORKSPACE_TRAFFIC_SSH and CODER_SCALETEST_WORKSPACE_TRAFFIC_APP are both set: want at most one of the two")
+	}
 	if p.boolean("USE_CLI_LOGIN") {
 		p.cliLogin(&c)
 	}

@@ -14,7 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/coderscale/scaletest"
+	"github.com/coderscale/scaletest/coder"
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/runners"
 )
 
 const p = "CODER_SCALETEST_"
@@ -44,6 +46,21 @@ func TestBadVariablesAreNamedWithValueAndExpectation(t *testing.T) {
 		{p + "ANY_WORKSPACE=all", p + `ANY_WORKSPACE is "all", want true or false`},
 		{p + "WORKSPACE_TRAFFIC_BYTES_PER_TICK=0", p + `WORKSPACE_TRAFFIC_BYTES_PER_TICK is "0", want a whole number, at least 1`},
 		{p + "WORKSPACE_TRAFFIC_TICK_INTERVAL=0", p + `WORKSPACE_TRAFFIC_TICK_INTERVAL is "0", want a duration of more than 0, such as 100ms or 90s`},
+		{p + "COUNT=0", p + `COUNT is "0", want a whole number, at least 1`},
+		{p + "RETRY=-1", p + `RETRY is "-1", want a whole number, at least 0`},
+		{p + "NO_CLEANUP=x", p + `NO_CLEANUP is "x", want true or false`},
+		{p + "NO_WAIT_FOR_AGENTS=x", p + `NO_WAIT_FOR_AGENTS is "x", want true or false`},
+		{p + "RUN_EXPECT_OUTPUT=x", p + `RUN_COMMAND is not set, but what to expect of it is`},
+		{p + "CLEANUP_CONCURRENCY=0", p + `CLEANUP_CONCURRENCY is "0", want a whole number, at least 1`},
+		{p + "DASHBOARD_TARGET_USERS=5", p + `DASHBOARD_TARGET_USERS is "5", want START:END`},
+		{p + "DASHBOARD_JITTER=10s", p + `DASHBOARD_JITTER is "10s", want less than the interval of 10s`},
+		{p + "DASHBOARD_RAND_SEED=x", p + `DASHBOARD_RAND_SEED is "x", want a whole number, at least 0`},
+		{p + "WORKSPACE_PROXY_URL=proxy", p + `WORKSPACE_PROXY_URL is "proxy", want a URL such as https://proxy.example.com: it must begin with http:// or https://`},
+		{p + "WORKSPACE_TRAFFIC_SSH=x", p + `WORKSPACE_TRAFFIC_SSH is "x", want true or false`},
+		{p + "PROMETHEUS_WAIT=5", p + `PROMETHEUS_WAIT is "5", want a duration such as 90s or 10m, or 0 for no limit`},
+		{p + "TRACE=x", p + `TRACE is "x", want true or false`},
+		{"CODER_RICH_PARAMETER=x", `CODER_RICH_PARAMETER is "x", want name=value, separated by commas`},
+		{"CODER_RICH_PARAMETER_FILE=/does/not/exist", `CODER_RICH_PARAMETER_FILE is "/does/not/exist", want a YAML file`},
 		{p + "DURATION=0s", p + `DURATION is "0s", want a duration of more than 0, such as 100ms or 90s`},
 		{p + "THRESHOLDS=echo: p(99)<250", p + `THRESHOLDS is "echo: p(99)<250", want thresholds such as "terminals/echo: p(99)<250ms; errors: rate<0.01": `},
 		{p + "OUTPUTS=xml:a", p + `OUTPUTS is "xml:a", want format or format:path, separated by commas, with the formats text and result`},
@@ -79,36 +96,11 @@ func printable(r rune) rune {
 
 func TestWhatCannotBeDoneYetIsRefusedByName(t *testing.T) {
 	for _, c := range []struct{ name, value, feature string }{
-		{"COUNT", "5", "creating workspaces"},
-		{"RETRY", "1", "creating workspaces"},
-		{"NO_CLEANUP", "true", "creating workspaces"},
-		{"NO_WAIT_FOR_AGENTS", "true", "creating workspaces"},
-		{"RUN_COMMAND", "true", "creating workspaces"},
-		{"RUN_TIMEOUT", "9s", "creating workspaces"},
-		{"RUN_EXPECT_TIMEOUT", "true", "creating workspaces"},
-		{"RUN_EXPECT_OUTPUT", "x", "creating workspaces"},
-		{"RUN_LOG_OUTPUT", "true", "creating workspaces"},
 		{"CONNECT_URL", "http://localhost", "holding tunnels"},
 		{"CONNECT_MODE", "direct", "holding tunnels"},
 		{"CONNECT_HOLD", "9s", "holding tunnels"},
 		{"CONNECT_INTERVAL", "9s", "holding tunnels"},
 		{"CONNECT_TIMEOUT", "9s", "holding tunnels"},
-		{"CLEANUP_CONCURRENCY", "5", "cleaning up what was created"},
-		{"CLEANUP_TEMPLATE", "x", "cleaning up what was created"},
-		{"DASHBOARD_TARGET_USERS", "0:5", "simulating dashboard users"},
-		{"DASHBOARD_INTERVAL", "9s", "simulating dashboard users"},
-		{"DASHBOARD_JITTER", "9s", "simulating dashboard users"},
-		{"DASHBOARD_RAND_SEED", "9", "simulating dashboard users"},
-		{"DASHBOARD_HEADLESS", "false", "simulating dashboard users"},
-		{"WORKSPACE_TRAFFIC_SSH", "true", "SSH traffic"},
-		{"WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS", "true", "SSH traffic"},
-		{"WORKSPACE_TRAFFIC_APP", "wsec", "app traffic"},
-		{"WORKSPACE_PROXY_URL", "https://proxy.example.com", "going through workspace proxies"},
-		{"PROMETHEUS_ADDRESS", "0.0.0.0:21112", "serving Prometheus metrics"},
-		{"PROMETHEUS_WAIT", "9s", "serving Prometheus metrics"},
-		{"TRACE", "true", "tracing"},
-		{"TRACE_PROPAGATE", "true", "tracing"},
-		{"SCENARIO", "scenario.yaml", "reading scenario files"},
 		{"SHARD", "0/2", "sharding"},
 		{"SHARDS", "2", "sharding"},
 		{"START_AT", "2026-01-01T00:00:00Z", "sharding"},
@@ -196,7 +188,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "https://coder.example.com/base", c.URL)
 	assert.Equal(t, "docker", c.Template)
-	assert.Equal(t, scaletest.TargetRange{Start: 10, End: 20}, c.Targets)
+	assert.Equal(t, runners.Range{Start: 10, End: 20}, c.Targets)
 	assert.True(t, c.AnyWorkspace)
 	assert.Zero(t, *c.Concurrency)
 	assert.Equal(t, 20*time.Minute, c.Timeout)
@@ -277,4 +269,18 @@ func TestNothingThatPrintsAConfigShowsTheToken(t *testing.T) {
 			assert.NotContains(t, fmt.Sprintf(verb, v), fmt.Sprintf("%x", "xyzzy"), verb)
 		}
 	}
+}
+
+func TestParametersComeFromWhereCodersOwnCommandLineTakesThem(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "parameters.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("size: small\nregion: \"eu\"\n"), 0o600))
+	c, err := scaletest.ConfigFromEnv([]string{
+		"CODER_RICH_PARAMETER_FILE=" + path, `CODER_RICH_PARAMETER=size=large,"list=a,b"`,
+		p + "RUN_COMMAND=true", p + "RUN_TIMEOUT=9s", p + "DASHBOARD_INTERVAL=2s", p + "WORKSPACE_PROXY_URL=https://proxy.example.com/",
+	})
+	require.NoError(t, err)
+	assert.Equal(t, []coder.BuildParameter{{Name: "region", Value: "eu"}, {Name: "size", Value: "large"}, {Name: "list", Value: "a,b"}}, c.Create.Parameters)
+	assert.Equal(t, &runners.CommandConfig{Command: "true", Timeout: 9 * time.Second}, c.Create.Command)
+	assert.Equal(t, time.Second, c.Dashboard.Jitter, "the default is less than the interval")
+	assert.Equal(t, "https://proxy.example.com", c.ProxyURL.String())
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/runners"
 )
 
 // envParser reads variables and collects all that is wrong with them.
@@ -174,19 +175,30 @@ func (p *envParser) positiveDuration(name string) time.Duration {
 	return d
 }
 
-func (p *envParser) targets(name string) TargetRange {
+func (p *envParser) targets(name string) runners.Range {
 	v := p.text(name)
 	if v == "" {
-		return TargetRange{}
+		return runners.Range{}
 	}
-	from, to, ok := strings.Cut(v, ":")
-	start, err1 := strconv.Atoi(from)
-	end, err2 := strconv.Atoi(to)
-	if !ok || err1 != nil || err2 != nil || start < 0 || end <= start {
-		p.bad(name, "START:END, counted from 0, END excluded and larger than START, such as 0:100")
-		return TargetRange{}
+	r, err := runners.ParseRange(v)
+	if err != nil {
+		p.bad(name, strings.TrimPrefix(err.Error(), "want "))
 	}
-	return TargetRange{start, end}
+	return r
+}
+
+// optionalURL is nil if unset.
+func (p *envParser) optionalURL(name string) *url.URL {
+	v := strings.TrimRight(p.text(name), "/")
+	if v == "" {
+		return nil
+	}
+	if err := checkURL(v); err != nil {
+		p.fail("%s%s is %q, want a URL such as https://proxy.example.com: %w", prefix, name, redactURL(v), err)
+		return nil
+	}
+	u, _ := url.Parse(v) // checkURL has
+	return u
 }
 
 func (p *envParser) thresholds(name string) map[string][]harness.Threshold {

@@ -13,7 +13,12 @@ const prefix = "CODER_SCALETEST_"
 var known = []string{
 	"TEMPLATE", "TARGET_WORKSPACES", "ANY_WORKSPACE", "CONCURRENCY", "TIMEOUT", "JOB_TIMEOUT",
 	"CLEANUP_TIMEOUT", "CLEANUP_JOB_TIMEOUT", "CLEANUP_CONCURRENCY", "CLEANUP_TEMPLATE", "MAX_FAILURES", "USE_HOST_LOGIN", "USE_CLI_LOGIN",
+	"COUNT", "RETRY", "NO_CLEANUP", "NO_WAIT_FOR_AGENTS",
+	"RUN_COMMAND", "RUN_TIMEOUT", "RUN_EXPECT_TIMEOUT", "RUN_EXPECT_OUTPUT", "RUN_LOG_OUTPUT",
+	"DASHBOARD_TARGET_USERS", "DASHBOARD_INTERVAL", "DASHBOARD_JITTER", "DASHBOARD_RAND_SEED", "DASHBOARD_HEADLESS",
 	"WORKSPACE_TRAFFIC_BYTES_PER_TICK", "WORKSPACE_TRAFFIC_TICK_INTERVAL",
+	"WORKSPACE_TRAFFIC_SSH", "WORKSPACE_TRAFFIC_APP", "WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS", "WORKSPACE_PROXY_URL",
+	"PROMETHEUS_ADDRESS", "PROMETHEUS_WAIT", "TRACE", "TRACE_PROPAGATE", "SCENARIO",
 	"DURATION", "THRESHOLDS", "OUTPUTS", "ARTIFACTS", "SEED", "REQUIRED", "DRY_RUN", "YES",
 }
 
@@ -27,39 +32,12 @@ type laterVariable struct {
 // something else than it was asked, so only the value that asks for nothing is
 // accepted: scripts that spell it out go on working.
 var later = map[string]laterVariable{
-	"COUNT":              {"creating workspaces", "1"},
-	"RETRY":              {"creating workspaces", "0"},
-	"NO_CLEANUP":         {"creating workspaces", "false"},
-	"NO_WAIT_FOR_AGENTS": {"creating workspaces", "false"},
-	"RUN_COMMAND":        {"creating workspaces", ""},
-	"RUN_TIMEOUT":        {"creating workspaces", "5s"},
-	"RUN_EXPECT_TIMEOUT": {"creating workspaces", "false"},
-	"RUN_EXPECT_OUTPUT":  {"creating workspaces", ""},
-	"RUN_LOG_OUTPUT":     {"creating workspaces", "false"},
-
 	"CONNECT_URL":      {"holding tunnels", ""},
 	"CONNECT_MODE":     {"holding tunnels", "derp"},
 	"CONNECT_HOLD":     {"holding tunnels", "30s"},
 	"CONNECT_INTERVAL": {"holding tunnels", "1s"},
 	"CONNECT_TIMEOUT":  {"holding tunnels", "5s"},
 
-	"DASHBOARD_TARGET_USERS": {"simulating dashboard users", ""},
-	"DASHBOARD_INTERVAL":     {"simulating dashboard users", "10s"},
-	"DASHBOARD_JITTER":       {"simulating dashboard users", "5s"},
-	"DASHBOARD_RAND_SEED":    {"simulating dashboard users", "0"},
-	"DASHBOARD_HEADLESS":     {"simulating dashboard users", "true"},
-
-	"WORKSPACE_TRAFFIC_SSH":                        {"SSH traffic", "false"},
-	"WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS": {"SSH traffic", "false"},
-	"WORKSPACE_TRAFFIC_APP":                        {"app traffic", ""},
-	"WORKSPACE_PROXY_URL":                          {"going through workspace proxies", ""},
-
-	"PROMETHEUS_ADDRESS": {"serving Prometheus metrics", ""},
-	"PROMETHEUS_WAIT":    {"serving Prometheus metrics", "15s"},
-	"TRACE":              {"tracing", "false"},
-	"TRACE_PROPAGATE":    {"tracing", "false"},
-
-	"SCENARIO": {"reading scenario files", ""},
 	"SHARD":    {"sharding", ""},
 	"SHARDS":   {"sharding", "1"},
 	"START_AT": {"sharding", ""},

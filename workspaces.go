@@ -61,11 +61,10 @@ func (t *Target) workspaces(ctx context.Context) (ws []runners.Workspace, skippe
 	if len(all) == 0 {
 		return nil, nil, t.nothingFound(template)
 	}
-	if r := t.cfg.Targets; !r.All() {
-		if r.End > len(all) {
-			return nil, nil, fmt.Errorf("CODER_SCALETEST_TARGET_WORKSPACES is %v, but there are only %d workspaces: want an end of at most %d", r, len(all), len(all))
-		}
-		all = all[r.Start:r.End]
+	if cut, err := runners.Cut(all, t.cfg.Targets); err != nil {
+		return nil, nil, fmt.Errorf("CODER_SCALETEST_TARGET_WORKSPACES is %v: %w workspaces", t.cfg.Targets, err)
+	} else if all = cut; len(all) == 0 {
+		return nil, nil, fmt.Errorf("CODER_SCALETEST_TARGET_WORKSPACES is %v, which leaves none of the workspaces", t.cfg.Targets)
 	}
 	for _, w := range all {
 		agent, problem := usableAgent(w)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/coderscale/scaletest/runners/cleanup"
 )
 
 const (
@@ -17,9 +19,9 @@ const (
 
 // Kinds of what runners create, as the ledger has them.
 const (
-	KindUser      = "user"      // by name: the username
-	KindWorkspace = "workspace" // by name: owner/name
-	KindKey       = "key"       // by name: username/ID, of a session of somebody who was there before
+	KindUser      = cleanup.KindUser      // by name: the username
+	KindWorkspace = cleanup.KindWorkspace // by name: owner/name
+	KindKey       = cleanup.KindKey       // by name: username/ID, of a session of somebody who was there before
 )
 
 // Ledger keeps on disk what a run is about to create, so that a later process
