@@ -78,7 +78,7 @@ func badInput(t *testing.T, binary string) {
 		{"no workspaces", live(empty.URL(), empty.OwnerToken()), "", "has no workspaces"},
 		{"others' workspaces", live(d.URL(), member), "", "has no workspaces"},
 		{"no right to open", live(refuseRights(t, d), d.OwnerToken()), "", "may not open terminals"},
-		{"range beyond the end", append(own, p+"TARGET_WORKSPACES=0:2000"), "", "there are only 1001 workspaces: want an end of at most 1001"},
+		{"range beyond the end", append(own, p+"TARGET_WORKSPACES=0:2000"), "", "it goes to 2000, but there are only 1001 workspaces"},
 		{"tick of 0", append(own, p+"WORKSPACE_TRAFFIC_TICK_INTERVAL=0"), "", "want a duration of more than 0"},
 		{"no such template", append(own, p+"TEMPLATE=x"), "", `has no such template`},
 		{"longer than the test may take", append(two(own...), p+"DURATION=10m"), "10m", "run it with -timeout 0, or shorter"},
