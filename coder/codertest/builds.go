@@ -133,6 +133,9 @@ func createBuild(c *call) (int, any) {
 		return http.StatusBadRequest, e
 	}
 	return withWorkspace(func(c *call, w *workspace) (int, any) {
+		if !c.user.controls(w) {
+			return http.StatusForbidden, forbidden
+		}
 		if !slices.Contains([]string{"start", "stop", "delete"}, in.Transition) {
 			return http.StatusBadRequest, invalid("Validation failed.", "transition", failedTag("oneof", in.Transition))
 		}
@@ -148,7 +151,7 @@ func createBuild(c *call) (int, any) {
 		case !last.done():
 			const active = "A workspace build is already active."
 			return http.StatusConflict, apiError{Message: active, Detail: active}
-		case in.Orphan && !c.user.owner():
+		case in.Orphan && !c.user.managesTemplates():
 			return http.StatusForbidden, apiError{Message: onlyManagers, Detail: onlyManagers}
 		}
 		v := w.latest().version
@@ -221,6 +224,8 @@ func buildByNumber(c *call) (int, any) {
 var cancelBuild = withBuild(func(c *call, b *build) (int, any) {
 	want := c.r.URL.Query().Get("expect_status")
 	switch {
+	case !c.user.controls(b.workspace):
+		return http.StatusForbidden, forbidden
 	case want != "" && want != "running" && want != "pending":
 		return http.StatusBadRequest, msg("Invalid expect_status %q. Only 'running' or 'pending' are allowed.", want)
 	case b.done():

@@ -23,6 +23,11 @@ type Config struct {
 	// owner of the deployment owns the workspaces too.
 	Users int
 
+	// Prebuilds is how many prebuilt workspaces there are from the beginning,
+	// which nobody has claimed yet. They belong to the system's user prebuilds,
+	// whom no list of users shows.
+	Prebuilds int
+
 	// Version is what the deployment says it is. "" means v2.37.0.
 	Version string
 
@@ -127,7 +132,7 @@ func (c Config) Validate() error {
 		name       string
 		value, min int
 	}{
-		{"Workspaces", c.Workspaces, 0}, {"Users", c.Users, 0}, {"RateLimit", c.RateLimit, -1},
+		{"Workspaces", c.Workspaces, 0}, {"Users", c.Users, 0}, {"Prebuilds", c.Prebuilds, 0}, {"RateLimit", c.RateLimit, -1},
 		{"LoginRateLimit", c.LoginRateLimit, -1}, {"Provisioners", c.Provisioners, 0}, {"Replicas", c.Replicas, 0},
 		{"ReplayBytes", c.ReplayBytes, 0},
 	} {

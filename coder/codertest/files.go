@@ -38,7 +38,7 @@ func (s *Server) fileRoutes() {
 
 // upload keeps an archive. The same one of the same user is the same file.
 func upload(c *call) (int, any) {
-	if !c.user.owner() {
+	if !c.user.managesTemplates() {
 		return http.StatusForbidden, forbidden
 	}
 	kind := c.r.Header.Get("Content-Type")
@@ -87,7 +87,7 @@ func download(c *call) (int, any) {
 	c.s.state.mu.RLock()
 	f := c.s.state.files[id]
 	c.s.state.mu.RUnlock()
-	if f == nil || f.by != c.user && !c.user.owner() {
+	if f == nil || f.by != c.user && !c.user.managesTemplates() {
 		return http.StatusNotFound, notFound
 	}
 	return http.StatusOK, page{"application/x-tar", string(f.data)}

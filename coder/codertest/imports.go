@@ -43,7 +43,7 @@ func createVersion(c *call) (int, any) {
 	if bad != nil {
 		return http.StatusBadRequest, invalid("Validation failed.", bad...)
 	}
-	if !c.user.owner() {
+	if !c.user.managesTemplates() {
 		return http.StatusForbidden, forbidden
 	}
 	st := c.s.state
@@ -107,7 +107,7 @@ func (v *version) finish(s *Server, status string) {
 
 func cancelImport(c *call, v *version) (int, any) {
 	switch {
-	case !c.user.owner():
+	case !c.user.managesTemplates():
 		return http.StatusForbidden, forbidden
 	case jobDone(v.status):
 		return http.StatusBadRequest, msg("Job has already completed!")

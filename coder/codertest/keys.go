@@ -33,6 +33,9 @@ func maxLifetime(u *user) time.Duration {
 }
 
 var createSession = changingUser(func(c *call, u *user) (int, any) {
+	if u != c.user && !c.user.owner() {
+		return http.StatusForbidden, forbidden
+	}
 	k := c.s.state.addKey(apiKey{user: u, loginType: "password", lifetime: 24 * time.Hour})
 	return http.StatusCreated, map[string]string{"key": k.token()}
 })
@@ -49,6 +52,9 @@ func createToken(c *call) (int, any) {
 	}
 	return changingUser(func(c *call, u *user) (int, any) {
 		st := c.s.state
+		if u != c.user && !c.user.owner() {
+			return http.StatusForbidden, forbidden
+		}
 		if c.s.as.scopesIgnored {
 			in.Scopes = nil
 		}

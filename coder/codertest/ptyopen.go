@@ -31,7 +31,7 @@ func openTerminal(c *call) (int, any) {
 	st := c.s.state
 	st.mu.RLock()
 	a := st.agents[id]
-	if a == nil || !user.sees(a.build.workspace) || a.build.workspace.deleted || a.off && !c.s.as.oldAgents {
+	if a == nil || !user.controls(a.build.workspace) || a.build.workspace.deleted || a.off && !c.s.as.oldAgents {
 		st.mu.RUnlock()
 		return appMissing()
 	}

@@ -93,23 +93,3 @@ func authCheck(c *call) (int, any) {
 	}
 	return http.StatusOK, out
 }
-
-// may reports whether a user may do something. An owner may do everything, a
-// member what concerns what is theirs.
-func (u *user) may(action, resource string, mine bool) bool {
-	if u.owner() {
-		return true
-	}
-	switch resource {
-	case "workspace", "workspace_dormant", "workspace_proxy":
-		return mine
-	case "user", "user_secret", "api_key", "notification_preference", "notification_message":
-		return mine && action != "create" && (resource != "user" || action == "read" || action == "read_personal" || action == "update_personal") ||
-			mine && resource != "user"
-	case "template":
-		return action == "read" || action == "use"
-	case "organization", "organization_member", "assign_role", "assign_org_role", "deployment_stats":
-		return action == "read"
-	}
-	return false
-}

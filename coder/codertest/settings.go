@@ -46,7 +46,12 @@ func setting[T any](h func(*call, *workspace, T) (int, any)) handler {
 		if e := read(c, &in); e != nil {
 			return http.StatusBadRequest, e
 		}
-		return withWorkspace(func(c *call, w *workspace) (int, any) { return h(c, w, in) })(c)
+		return withWorkspace(func(c *call, w *workspace) (int, any) {
+			if !c.user.controls(w) {
+				return http.StatusForbidden, forbidden
+			}
+			return h(c, w, in)
+		})(c)
 	}
 }
 

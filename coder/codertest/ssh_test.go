@@ -136,7 +136,10 @@ func TestAnSSHShellReadsCommandsAndATerminalEchoesThem(t *testing.T) {
 	from, err := ses.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, ses.Shell())
-	require.NoError(t, ses.WindowChange(40, 120))
+	// Input does not wait for requests, unless they are answered.
+	ok, err := ses.SendRequest("window-change", true, ssh.Marshal(struct{ Columns, Rows, Width, Height uint32 }{120, 40, 0, 0}))
+	require.NoError(t, err)
+	require.True(t, ok)
 	_, err = io.WriteString(in, "stty size\rexit 4\r")
 	require.NoError(t, err)
 	all, err := io.ReadAll(from)

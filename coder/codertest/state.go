@@ -53,8 +53,6 @@ type user struct {
 	deleted                    bool
 }
 
-func (u *user) owner() bool { return slices.Contains(u.roles, "owner") }
-
 type apiKey struct {
 	id, secret                          string
 	user                                *user
@@ -128,6 +126,18 @@ func (st *state) addUser(u user) *user {
 	})
 	st.userList = slices.Insert(st.userList, i, p)
 	return p
+}
+
+// prebuildsID is the ID of the user prebuilds in every deployment.
+var prebuildsID = uuid.MustParse("c42fdf75-3097-471c-8c33-fb52454d81c0")
+
+// systemUser is who owns prebuilt workspaces. Lists don't have it.
+func (st *state) systemUser() *user {
+	u := &user{id: prebuildsID, username: "prebuilds", name: "Prebuilds Owner", email: "prebuilds@system", created: now(),
+		status: "active", loginType: "none"}
+	u.updated = u.created
+	st.users[u.id], st.usersByName[u.username] = u, u
+	return u
 }
 
 func (st *state) removeUser(u *user) {
@@ -207,9 +217,9 @@ func (st *state) populate(cfg Config) *apiKey {
 		owners = append(owners, u)
 	}
 	st.workspaceList = make([]*workspace, 0, cfg.Workspaces)
-	for i := range cfg.Workspaces {
-		w := st.newWorkspace(owners[i%len(owners)], tpl, fmt.Sprintf("scaletest-%d", i))
-		b := st.newBuild(w, admin, "start", "initiator")
+	add := func(owner, by *user, name string) {
+		w := st.newWorkspace(owner, tpl, name)
+		b := st.newBuild(w, by, "start", "initiator")
 		started := b.created
 		b.started, b.completed, b.status = &started, &started, "succeeded"
 		b.worker, b.parameters = st.newID(), values
@@ -218,6 +228,15 @@ func (st *state) populate(cfg Config) *apiKey {
 		st.workspaces[w.id] = w
 		st.byFullName[w.fullName()] = w
 		st.workspaceList = append(st.workspaceList, w)
+	}
+	for i := range cfg.Workspaces {
+		add(owners[i%len(owners)], admin, fmt.Sprintf("scaletest-%d", i))
+	}
+	if cfg.Prebuilds > 0 {
+		system := st.systemUser()
+		for range cfg.Prebuilds {
+			add(system, system, "prebuild-"+strings.ToLower(st.letters(8)))
+		}
 	}
 	slices.SortFunc(st.workspaceList, compareWorkspaces)
 	return key

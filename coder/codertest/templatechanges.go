@@ -12,6 +12,7 @@ import (
 func (s *Server) templateChangeRoutes() {
 	s.private("POST /api/v2/organizations/{organization}/templates", inOrganization(createTemplate))
 	s.private("PATCH /api/v2/templates/{template}/versions", setActiveVersion)
+	s.private("PATCH /api/v2/templates/{template}", patchTemplate)
 	s.private("DELETE /api/v2/templates/{template}", changingTemplate(func(c *call, t *template) (int, any) {
 		if slices.ContainsFunc(c.s.state.workspaceList, func(w *workspace) bool { return w.template == t }) {
 			return http.StatusBadRequest, msg("All workspaces must be deleted before a template can be removed.")
@@ -26,7 +27,7 @@ func (s *Server) templateChangeRoutes() {
 func changingTemplate(h func(*call, *template) (int, any)) handler {
 	find := func(c *call, id uuid.UUID) *template { return c.s.state.templates[id] }
 	return changing("template", find, func(c *call, t *template) (int, any) {
-		if !c.user.owner() {
+		if !c.user.managesTemplates() {
 			return http.StatusForbidden, forbidden
 		}
 		return h(c, t)
@@ -63,7 +64,7 @@ func createTemplate(c *call) (int, any) {
 	if bad != nil {
 		return http.StatusBadRequest, invalid("Validation failed.", bad...)
 	}
-	if !c.user.owner() {
+	if !c.user.managesTemplates() {
 		return http.StatusForbidden, forbidden
 	}
 	st := c.s.state

@@ -24,7 +24,7 @@ func (s *Server) userRoutes() {
 	s.private("POST /api/v2/users", createUser)
 	s.private("GET /api/v2/users/{user}", withUser(func(c *call, u *user) (int, any) { return http.StatusOK, c.s.userView(u) }))
 	s.private("DELETE /api/v2/users/{user}", deleteUser)
-	s.private("GET /api/v2/users/{user}/roles", withUser(userRoles))
+	s.roleRoutes()
 	s.private("PUT /api/v2/users/{user}/status/{status}", setStatus)
 	s.private("GET /api/v2/users/{user}/organizations", withUser(func(c *call, _ *user) (int, any) {
 		return http.StatusOK, []organizationJSON{c.s.organizationView()}
@@ -65,7 +65,7 @@ func (c *call) pathUser() *user {
 		return c.user
 	}
 	u := c.s.state.findUser(name)
-	if u == nil || u != c.user && !c.user.owner() {
+	if u == nil || u != c.user && !c.user.seesUsers() {
 		return nil
 	}
 	return u
@@ -218,7 +218,7 @@ func listUsers(c *call) (int, any) {
 	var found []*user
 	past := pg.after == uuid.Nil
 	for _, u := range c.s.state.userList {
-		if u != c.user && !c.user.owner() || !u.matches(q) {
+		if u != c.user && !c.user.seesUsers() || !u.matches(q) {
 			continue
 		}
 		if past {
@@ -278,7 +278,7 @@ func createUser(c *call) (int, any) {
 	if e := read(c, &in); e != nil {
 		return http.StatusBadRequest, e
 	}
-	if !c.user.owner() {
+	if !c.user.managesUsers() || slices.Contains(in.Roles, roleOwner) && !c.user.owner() {
 		return http.StatusForbidden, msg("You are not authorized to create users.")
 	}
 	in.ServiceAccount = in.ServiceAccount && !c.s.as.old
@@ -312,18 +312,13 @@ func createUser(c *call) (int, any) {
 	return http.StatusCreated, c.s.userView(u)
 }
 
-func userRoles(c *call, u *user) (int, any) {
-	roles := append([]string{}, u.roles...)
-	return http.StatusOK, map[string]any{
-		"roles": roles, "organization_roles": map[uuid.UUID][]string{c.s.state.organization.id: {}},
-	}
-}
-
 var deleteUser = changingUser(func(c *call, u *user) (int, any) {
 	st := c.s.state
 	switch {
 	case u == c.user:
 		return http.StatusForbidden, msg("You cannot delete yourself!")
+	case !c.user.managesUsers(), u.owner() && !c.user.owner():
+		return http.StatusForbidden, forbidden
 	case slices.ContainsFunc(st.workspaceList, func(w *workspace) bool { return w.owner == u }):
 		return http.StatusExpectationFailed, msg("You cannot delete a user that has workspaces. Delete their workspaces and try again!")
 	}
@@ -336,7 +331,7 @@ var setStatus = changingUser(func(c *call, u *user) (int, any) {
 	switch {
 	case !ok:
 		return http.StatusNotFound, msg("Route not found.")
-	case !c.user.owner():
+	case !c.user.managesUsers():
 		return http.StatusForbidden, forbidden
 	case want == "suspended" && u == c.user:
 		return http.StatusBadRequest, msg("You cannot suspend yourself.")

@@ -94,11 +94,13 @@ func (s *Server) workspaceView(w *workspace, viewer *user) workspaceJSON {
 	v := workspaceJSON{
 		ID: w.id, CreatedAt: w.created, UpdatedAt: w.updated, OwnerID: w.owner.id, OwnerName: w.owner.username,
 		OrganizationID: s.state.organization.id, OrganizationName: "coder", TemplateID: w.template.id,
-		TemplateName: w.template.name, TemplateActiveVersionID: w.template.active.id,
+		TemplateName: w.template.name, TemplateDisplayName: w.template.displayName, TemplateIcon: w.template.icon,
+		TemplateAllowUserCancelWorkspaceJobs: w.template.mayCancel, TemplateActiveVersionID: w.template.active.id,
 		LatestBuild: s.buildView(b), Outdated: b.version != w.template.active, Name: w.name,
 		AutostartSchedule: w.autostart, TTLMillis: w.ttlMillis, LastUsedAt: w.lastUsed, DormantAt: w.dormant,
 		Health:           healthJSON{Healthy: true, FailingAgents: []uuid.UUID{}},
 		AutomaticUpdates: w.automaticUpdates, Favorite: w.favorite && viewer == w.owner, NextStartAt: w.nextStart(),
+		IsPrebuild: w.owner.id == prebuildsID,
 	}
 	if !s.as.old {
 		v.TaskID = null

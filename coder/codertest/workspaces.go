@@ -21,9 +21,6 @@ func (s *Server) workspaceRoutes() {
 	s.deploymentRoutes()
 }
 
-// sees reports whether a user may see a workspace.
-func (u *user) sees(w *workspace) bool { return u.owner() || u == w.owner }
-
 func getWorkspace(c *call) (int, any) {
 	id, e := pathID(c, "workspace")
 	if e != nil {
