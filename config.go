@@ -49,6 +49,7 @@ type Config struct {
 
 	SSH      bool     // CODER_SCALETEST_WORKSPACE_TRAFFIC_SSH
 	App      string   // CODER_SCALETEST_WORKSPACE_TRAFFIC_APP: the slug
+	NoDirect bool     // CODER_SCALETEST_WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS: SSH goes by relay
 	ProxyURL *url.URL // CODER_SCALETEST_WORKSPACE_PROXY_URL; nil is none
 
 	Create    CreateOptions    // what to create, and how
@@ -113,6 +114,7 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		TickInterval:       p.positiveDuration("WORKSPACE_TRAFFIC_TICK_INTERVAL"),
 		SSH:                p.boolean("WORKSPACE_TRAFFIC_SSH"),
 		App:                p.text("WORKSPACE_TRAFFIC_APP"),
+		NoDirect:           p.boolean("WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS"),
 		ProxyURL:           p.optionalURL("WORKSPACE_PROXY_URL"),
 		Create:             p.create(),
 		Dashboard:          p.dashboard(),
@@ -130,8 +132,7 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		DryRun:             p.boolean("DRY_RUN"),
 		Yes:                p.text("YES"),
 	}
-	p.boolean("WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS") // each way to SSH says itself which way it goes
-	p.boolean("DASHBOARD_HEADLESS")                           // there is no browser
+	p.boolean("DASHBOARD_HEADLESS") // there is no browser
 	if c.SSH && c.App != "" {
 		p.fail("CODER_SCALETEST_WORKSPACE_TRAFFIC_SSH and CODER_SCALETEST_WORKSPACE_TRAFFIC_APP are both set: want at most one of the two")
 	}

@@ -3,11 +3,14 @@
 package scaletest_test
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/coderscale/scaletest"
+	"github.com/coderscale/scaletest/coder/codertest"
 	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/runners"
 	"github.com/coderscale/scaletest/traffic"
@@ -35,7 +38,7 @@ func terminals(target *scaletest.Target, workspaces []runners.Workspace) harness
 	}
 	return harness.Scenario{
 		Name:     "terminals",
-		Runner:   runners.TerminalConfig{Workspaces: workspaces, Load: load}.Runner(),
+		Runner:   runners.TerminalConfig{Workspaces: workspaces, Load: load, ProxyURL: cfg.ProxyURL}.Runner(),
 		Schedule: schedule,
 		// Latency has no threshold here, because nobody knows what your
 		// deployment should reach: set one by CODER_SCALETEST_THRESHOLDS, such as
@@ -102,6 +105,137 @@ func BenchmarkTerminals(b *testing.B) {
 			})
 		}
 	}
+}
+
+// TestCreateUsers creates users with a session each, a fifth of them template
+// admins, and deletes them again unless CODER_SCALETEST_NO_CLEANUP is set.
+func TestCreateUsers(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 1})
+	cfg := target.CreateUsers(t)
+	cfg.TemplateAdmins = 0.2
+	plan := target.Creation("users", embedded(target, 50, 1), cfg.Runner())
+	plan.Scenarios[0].Thresholds = []harness.Threshold{harness.Rate("errors").Below(0.01)}
+	scaletest.RunPlan(t, plan)
+}
+
+// TestCreateWorkspaces creates CODER_SCALETEST_COUNT workspaces of
+// CODER_SCALETEST_TEMPLATE, each with a user of its own, waits until their agents
+// are ready, and deletes them again unless CODER_SCALETEST_NO_CLEANUP is set.
+func TestCreateWorkspaces(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 1, Server: codertest.Config{
+		BuildTime: codertest.Latency{Min: 100 * time.Millisecond, Max: 300 * time.Millisecond}, Provisioners: 10,
+	}})
+	cfg := target.CreateWorkspaces(t)
+	scaletest.RunPlan(t, target.Creation("workspaces", embedded(target, 50, 1), cfg.Runner()))
+}
+
+// TestSSH sends a load over SSH into each workspace and compares its echo. A live
+// deployment is reached by Coder's command line, which must be in PATH: one
+// process for each connection.
+func TestSSH(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 50})
+	workspaces := target.Workspaces(t)
+	scaletest.Run(t, harness.Scenario{
+		Name:     "ssh",
+		Runner:   runners.SSH(workspaces, target.SSHDialer(t), typed(target)),
+		Schedule: harness.AllAtOnce(len(workspaces)).Hold(steady(target)),
+		Thresholds: []harness.Threshold{
+			harness.Rate("errors").Below(0.001),
+			harness.Rate("throughput").AtLeast(0.99),
+		},
+	})
+}
+
+// TestApp sends a load through the app proxy to an app of each workspace:
+// CODER_SCALETEST_WORKSPACE_TRAFFIC_APP, or wsec, which echoes.
+func TestApp(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 50})
+	cfg, workspaces := target.Config(), target.Workspaces(t)
+	scaletest.Run(t, harness.Scenario{
+		Name:       "app",
+		Runner:     runners.AppConfig{Workspaces: workspaces, Slug: or(cfg.App, "wsec"), Load: typed(target), ProxyURL: cfg.ProxyURL}.Runner(),
+		Schedule:   harness.AllAtOnce(len(workspaces)).Hold(steady(target)),
+		Thresholds: []harness.Threshold{harness.Rate("errors").Below(0.001)},
+	})
+}
+
+// TestBuilds restarts all workspaces at once: the storm at nine in the morning.
+func TestBuilds(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 20, Server: codertest.Config{
+		BuildTime: codertest.Latency{Min: 100 * time.Millisecond, Max: 300 * time.Millisecond}, Provisioners: 10,
+	}})
+	workspaces := target.WorkspacesWhere(t, scaletest.Filter{AnyState: true})
+	scaletest.Run(t, harness.Scenario{
+		Name:       "builds",
+		Runner:     runners.BuildConfig{Workspaces: workspaces, Kind: runners.RestartBuild, Restore: true}.Runner(),
+		Schedule:   harness.AllAtOnce(len(workspaces)),
+		Thresholds: []harness.Threshold{harness.Rate("errors").Below(0.01)},
+	})
+}
+
+// TestWatch holds the watches that the pages of all workspaces hold, and measures
+// how late they are told of what happens.
+func TestWatch(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 20})
+	workspaces := target.Workspaces(t)
+	scaletest.Run(t, harness.Scenario{
+		Name:       "watch",
+		Runner:     runners.Watch(workspaces),
+		Schedule:   harness.AllAtOnce(len(workspaces)).Hold(steady(target)),
+		Thresholds: []harness.Threshold{harness.Count("watches_lost").AtMost(0)},
+	})
+}
+
+// TestAPI asks for a mix of what people and tools ask for, 50 times a second,
+// however fast the answers come.
+func TestAPI(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 100})
+	scaletest.Run(t, harness.Scenario{
+		Name: "api",
+		Runner: runners.APIConfig{
+			People:     []runners.Person{target.Self()},
+			Workspaces: target.Workspaces(t),
+			Calls: []runners.APICall{
+				{Name: "list_workspaces", Path: "/api/v2/workspaces?q=owner:me&limit=25", Weight: 4},
+				{Name: "read_workspace", Path: "/api/v2/workspaces/{workspace}", Weight: 4},
+				{Name: "list_templates", Path: "/api/v2/templates", Weight: 1},
+				{Name: "me", Path: "/api/v2/users/{user}", Weight: 1},
+			},
+		}.Runner(),
+		Schedule:   harness.ConstantArrivals(50, steady(target), 20),
+		Thresholds: []harness.Threshold{harness.Rate("errors").Below(0.001)},
+	})
+}
+
+// connect is scaletest.Connect with an embedded deployment of its own size. On a
+// live deployment, tests that are not the main job run when they are asked for by
+// name only: nobody should restart all workspaces because they forgot -run.
+func connect(t *testing.T, e scaletest.Embedded) *scaletest.Target {
+	t.Helper()
+	if os.Getenv("CODER_URL") != "" && flag.Lookup("test.run").Value.String() == "" {
+		t.Skipf("on a live deployment this test runs when it is asked for by name: -run '^%s$'", t.Name())
+	}
+	return e.Connect(t)
+}
+
+// embedded is one thing for the embedded deployment, and another for a live one.
+func embedded[T any](target *scaletest.Target, here, live T) T {
+	if target.Embedded() != nil {
+		return here
+	}
+	return live
+}
+
+// steady is how long the load of the smaller tests lasts: shorter than the main
+// job's on the embedded deployment, so that all of them together take a minute.
+func steady(target *scaletest.Target) time.Duration {
+	return embedded(target, min(target.Config().Duration, 3*time.Second), target.Config().Duration)
+}
+
+// typed is what a connection sends: 1 KiB every 100 ms, as in Coder's utility.
+func typed(target *scaletest.Target) traffic.Load {
+	cfg := target.Config()
+	return traffic.Constant(or(cfg.BytesPerTick, 1*traffic.KiB), or(cfg.TickInterval, 100*time.Millisecond))
 }
 
 // or is v unless that is zero.

@@ -54,11 +54,43 @@ func verdict(res *harness.Result, path string) string {
 
 func writeScenario(b *strings.Builder, s *harness.ScenarioResult) {
 	fmt.Fprintf(b, "\n%s: %s, load on for %.1fs\n\n", s.Name, s.Schedule, s.LoadSeconds)
-	writeTimes(b, s)
+	if len(s.Actions) > fewActions {
+		writeTable(b, s)
+	} else {
+		writeTimes(b, s)
+	}
 	b.WriteByte('\n')
 	writeCounts(b, s)
 	writeThresholds(b, s)
 	writeProblems(b, s)
+}
+
+// fewActions are shown with all their percentiles; of more, each has one line.
+const fewActions = 2
+
+// writeTable shows many actions: their response times, a line each.
+func writeTable(b *strings.Builder, s *harness.ScenarioResult) {
+	line := func(name string, count uint64, errors int64, d harness.Distribution) {
+		fmt.Fprintf(b, "  %-22s %7d %6d", name, count, errors)
+		for _, v := range []float64{d.P50, d.P90, d.P99, d.Max} {
+			fmt.Fprintf(b, " %8s", short(v))
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(b, "  %-22s %7s %6s %8s %8s %8s %8s\n", "response times", "done", "failed", "p50", "p90", "p99", "max")
+	for _, name := range sortedKeys(s.Actions) {
+		a := s.Actions[name]
+		line(name, a.Count, a.Errors, a.Response)
+	}
+	line("generator's lag", s.Lag.Count, 0, s.Lag)
+	header := "  before the load\n"
+	for _, name := range sortedKeys(s.Setup) {
+		if a := s.Setup[name]; a.Count > 0 || a.Errors > 0 {
+			b.WriteString(header)
+			header = ""
+			line(name, a.Count, a.Errors, a.Response)
+		}
+	}
 }
 
 func writeTimes(b *strings.Builder, s *harness.ScenarioResult) {
@@ -80,9 +112,11 @@ func writeTimes(b *strings.Builder, s *harness.ScenarioResult) {
 }
 
 func writeCounts(b *strings.Builder, s *harness.ScenarioResult) {
-	for _, name := range sortedKeys(s.Actions) {
-		a := s.Actions[name]
-		fact(b, name, fmt.Sprintf("%d succeeded, %d failed", a.Count, a.Errors))
+	if len(s.Actions) <= fewActions { // the table has them
+		for _, name := range sortedKeys(s.Actions) {
+			a := s.Actions[name]
+			fact(b, name, fmt.Sprintf("%d succeeded, %d failed", a.Count, a.Errors))
+		}
 	}
 	if t := s.Throughput; t != nil && s.LoadSeconds > 0 {
 		fact(b, "sending rate", fmt.Sprintf("%.2f of %.2f MB/s intended (%.2f %%)",

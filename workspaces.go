@@ -16,19 +16,44 @@ import (
 // namePrefix marks what belongs to scale tests: workspaces and users.
 const namePrefix = "scaletest-"
 
+// Filter narrows down which workspaces are targets. The zero value is what the
+// environment says.
+type Filter struct {
+	// Template is a name or an ID. "" means CODER_SCALETEST_TEMPLATE.
+	Template string
+
+	// Owner is a user name, and Name a piece of a workspace's name. "" means all.
+	Owner, Name string
+
+	// Range is a part of what is left. The zero value means
+	// CODER_SCALETEST_TARGET_WORKSPACES.
+	Range runners.Range
+
+	// AnyState also takes workspaces that are not running or have no connected
+	// agent, for those who build them.
+	AnyState bool
+}
+
 // Workspaces are the deployment's workspaces that may be loaded: those whose
 // name or owner begins with "scaletest-" (all, if CODER_SCALETEST_ANY_WORKSPACE
 // says so), of CODER_SCALETEST_TEMPLATE if that is set, cut to
 // CODER_SCALETEST_TARGET_WORKSPACES. Their order is stable: by creation, then
 // by ID, whatever state they are in. Those that are not running, or have no
-// connected agent, are named in the log and left out.
+// connected agent, are named in the log and left out. Prebuilt workspaces, which
+// are nobody's yet, are never among them.
 //
 // It fails the test if none is left, if the range goes beyond the end, if the
 // template does not exist, if the token may not open terminals in them, or if
 // something in front of the deployment lets no WebSockets through.
 func (t *Target) Workspaces(tb TB) []runners.Workspace {
 	tb.Helper()
-	ws, skipped, err := t.workspaces(tb.Context())
+	return t.WorkspacesWhere(tb, Filter{})
+}
+
+// WorkspacesWhere is [Target.Workspaces] with a filter of one's own.
+func (t *Target) WorkspacesWhere(tb TB, f Filter) []runners.Workspace {
+	tb.Helper()
+	ws, skipped, err := t.workspaces(tb.Context(), f)
 	for _, s := range skipped {
 		tb.Logf("left out: %s", s)
 	}
@@ -39,36 +64,34 @@ func (t *Target) Workspaces(tb TB) []runners.Workspace {
 	return ws
 }
 
-func (t *Target) workspaces(ctx context.Context) (ws []runners.Workspace, skipped []string, err error) {
-	template := t.cfg.Template
+func (t *Target) workspaces(ctx context.Context, f Filter) (ws []runners.Workspace, skipped []string, err error) {
+	template := or(f.Template, t.cfg.Template)
 	if template != "" {
-		if template, err = t.templateName(ctx, template); err != nil {
+		found, err := t.findTemplate(ctx, template)
+		if err != nil {
 			return nil, nil, err
 		}
+		template = found.Name
 	}
-	all, err := t.client.AllWorkspaces(ctx, coder.WorkspacesQuery{Template: template})
+	all, err := t.client.AllWorkspaces(ctx, coder.WorkspacesQuery{Template: template, Owner: f.Owner, Name: f.Name})
 	if err != nil {
 		return nil, nil, err
 	}
-	if !t.cfg.AnyWorkspace {
-		all = slices.DeleteFunc(all, func(w coder.Workspace) bool {
-			return !strings.HasPrefix(w.Name, namePrefix) && !strings.HasPrefix(w.OwnerName, namePrefix)
-		})
-	}
+	all = slices.DeleteFunc(all, func(w coder.Workspace) bool {
+		return w.IsPrebuild || !t.cfg.AnyWorkspace && !strings.HasPrefix(w.Name, namePrefix) && !strings.HasPrefix(w.OwnerName, namePrefix)
+	})
 	slices.SortFunc(all, func(a, b coder.Workspace) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), slices.Compare(a.ID[:], b.ID[:]))
 	})
 	if len(all) == 0 {
 		return nil, nil, t.nothingFound(template)
 	}
-	if cut, err := runners.Cut(all, t.cfg.Targets); err != nil {
-		return nil, nil, fmt.Errorf("CODER_SCALETEST_TARGET_WORKSPACES is %v: %w workspaces", t.cfg.Targets, err)
-	} else if all = cut; len(all) == 0 {
-		return nil, nil, fmt.Errorf("CODER_SCALETEST_TARGET_WORKSPACES is %v, which leaves none of the workspaces", t.cfg.Targets)
+	if all, err = cutWorkspaces(all, f.Range, t.cfg.Targets); err != nil {
+		return nil, nil, err
 	}
 	for _, w := range all {
 		agent, problem := usableAgent(w)
-		if problem != "" {
+		if problem != "" && !f.AnyState {
 			skipped = append(skipped, w.FullName()+" "+problem)
 			continue
 		}
@@ -77,10 +100,29 @@ func (t *Target) workspaces(ctx context.Context) (ws []runners.Workspace, skippe
 	if len(ws) == 0 {
 		return nil, skipped, fmt.Errorf("none of %d workspaces can be used, %s: start them first", len(all), skipped[0])
 	}
+	if f.AnyState {
+		return ws, nil, nil
+	}
 	if err := t.mayOpen(ctx, all); err != nil {
 		return nil, skipped, err
 	}
 	return ws, skipped, t.passesUpgrades(ctx, ws[0].ID)
+}
+
+// cutWorkspaces cuts a list to a range of the code or of the environment.
+func cutWorkspaces(all []coder.Workspace, asked, environment runners.Range) ([]coder.Workspace, error) {
+	r, name := asked, "the range"
+	if r.All() {
+		r, name = environment, "CODER_SCALETEST_TARGET_WORKSPACES"
+	}
+	cut, err := runners.Cut(all, r)
+	if err != nil {
+		return nil, fmt.Errorf("%s is %v: %w workspaces", name, r, err)
+	}
+	if len(cut) == 0 {
+		return nil, fmt.Errorf("%s is %v, which is none of the %d workspaces", name, r, len(all))
+	}
+	return cut, nil
 }
 
 func (t *Target) nothingFound(template string) error {
@@ -111,21 +153,21 @@ func usableAgent(w coder.Workspace) (coder.Agent, string) {
 	return coder.Agent{}, "has an agent that is " + agents[0].Status
 }
 
-// templateName resolves a template's name or ID.
-func (t *Target) templateName(ctx context.Context, nameOrID string) (string, error) {
+// findTemplate finds a template by name or ID.
+func (t *Target) findTemplate(ctx context.Context, nameOrID string) (coder.Template, error) {
 	all, err := t.client.Templates(ctx)
 	if err != nil {
-		return "", err
+		return coder.Template{}, err
 	}
 	names := make([]string, 0, len(all))
 	for _, tpl := range all {
 		if tpl.Name == nameOrID || tpl.ID.String() == nameOrID {
-			return tpl.Name, nil
+			return tpl, nil
 		}
 		names = append(names, tpl.Name)
 	}
 	slices.Sort(names)
-	return "", fmt.Errorf("CODER_SCALETEST_TEMPLATE is %q, but %s has no such template: it has %s", nameOrID, t.Describe(), orNone(names))
+	return coder.Template{}, fmt.Errorf("CODER_SCALETEST_TEMPLATE is %q, but %s has no such template: it has %s", nameOrID, t.Describe(), orNone(names))
 }
 
 func orNone(names []string) string {

@@ -23,10 +23,16 @@ type metrics struct {
 type metricShard struct {
 	mu        sync.Mutex
 	series    []*series // by action
-	counters  []int64   // by counter
+	counters  []counter // by counter
 	iteration series
 	lag       histogram.Histogram
 	_         [64]byte
+}
+
+// counter is a sum. One that nothing was ever added to, not even 0, is none.
+type counter struct {
+	n    int64
+	used bool
 }
 
 // series are an action's numbers.
@@ -75,9 +81,10 @@ func (m *metrics) record(a Action, response, service time.Duration, failed bool)
 func (m *metrics) count(c Counter, n int64) {
 	sh := m.lock()
 	if c.id >= len(sh.counters) {
-		sh.counters = append(sh.counters, make([]int64, c.id+1-len(sh.counters))...)
+		sh.counters = append(sh.counters, make([]counter, c.id+1-len(sh.counters))...)
 	}
-	sh.counters[c.id] += n
+	sh.counters[c.id].n += n
+	sh.counters[c.id].used = true
 	sh.mu.Unlock()
 }
 
@@ -178,9 +185,9 @@ func (m *metrics) totals() *totals {
 				t.series(actions.name(id)).merge(s)
 			}
 		}
-		for id, n := range sh.counters {
-			if n != 0 {
-				t.counters[counters.name(id)] += n
+		for id, c := range sh.counters {
+			if c.used {
+				t.counters[counters.name(id)] += c.n
 			}
 		}
 		t.iteration.merge(&sh.iteration)

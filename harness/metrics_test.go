@@ -122,3 +122,15 @@ func TestSourceThatCantBeToldApartIsRefusedInPlainWords(t *testing.T) {
 		require.Contains(t, res.Scenarios[0].Failures[0].Error, "want a source that can be compared")
 	})
 }
+
+func TestACounterThatNothingWasAddedToIsZeroAndNotAbsent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := planOf(harness.AllAtOnce(1), harness.RunnerFunc(func(_ context.Context, rec *harness.Recorder) error {
+			rec.Add(testBytes, 0)
+			return nil
+		}))
+		p.Scenarios[0].Thresholds = []harness.Threshold{harness.Count("test_bytes").AtMost(0)}
+		res := run(t, p)
+		require.Equal(t, harness.Pass, res.Verdict, res.Reasons)
+	})
+}

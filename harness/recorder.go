@@ -73,7 +73,8 @@ func (r *Recorder) isCut(err error) bool {
 // for others. The next action is measured from now on.
 func (r *Recorder) Pause() { r.from = r.run.now() }
 
-// Add adds to a counter.
+// Add adds to a counter. Adding 0 says that it is counted here, so that a
+// threshold on it finds that nothing happened.
 func (r *Recorder) Add(c Counter, n int64) { r.metrics.Load().count(c, n) }
 
 // Observe adds the numbers of something that measures on its own. The same

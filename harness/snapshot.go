@@ -175,6 +175,10 @@ func (s Second) Line() string {
 		names = append(names, name)
 	}
 	sort.Strings(names)
+	if len(names) > fewActions {
+		b.WriteString(s.slowest(names))
+		names = nil
+	}
 	for _, name := range names {
 		a := s.Actions[name]
 		fmt.Fprintf(&b, "  %s p50 %v p99 %v", name, secondsString(a.P50), secondsString(a.P99))
@@ -187,6 +191,22 @@ func (s Second) Line() string {
 		fmt.Fprintf(&b, "  %d dropped", s.Dropped)
 	}
 	return b.String()
+}
+
+// fewActions have their own columns in a heartbeat. Of more, only the slowest
+// has, so that a line stays a line.
+const fewActions = 2
+
+func (s Second) slowest(names []string) string {
+	var count uint64
+	worst := names[0]
+	for _, name := range names {
+		count += s.Actions[name].Count
+		if s.Actions[name].P99 > s.Actions[worst].P99 {
+			worst = name
+		}
+	}
+	return fmt.Sprintf("  %5.0f/s  slowest: %s p99 %v", float64(count)/max(s.Span, 1e-9), worst, secondsString(s.Actions[worst].P99))
 }
 
 func mbps(bytes int64, seconds float64) float64 { return float64(bytes) / 1e6 / max(seconds, 1e-9) }

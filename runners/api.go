@@ -282,6 +282,9 @@ func (u *apiUser) request(c preparedCall, path string) (*http.Request, error) {
 
 // Run makes one call.
 func (u *apiUser) Run(ctx context.Context, rec *harness.Recorder) error {
+	if rec.Iteration() == 0 {
+		rec.Add(apiRateLimited, 0)
+	}
 	i := u.group.pick(rec.Rand())
 	call := &u.group.calls[i]
 	req := u.requests[i]

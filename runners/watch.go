@@ -150,6 +150,7 @@ func (w *watcher) Setup(ctx context.Context, rec *harness.Recorder) error {
 
 // Run watches until the load ends.
 func (w *watcher) Run(ctx context.Context, rec *harness.Recorder) error {
+	rec.Add(WatchesLost, 0)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := make(chan struct{})

@@ -57,6 +57,7 @@ func awaitBuild(ctx context.Context, rec *harness.Recorder, c *coder.Client, id 
 	if _, failed := errors.AsType[*coder.JobError](err); failed {
 		keepBuildLog(ctx, rec, c, id)
 	}
+	rec.Pause() // what was waited for has a metric of its own
 	return b, err
 }
 
@@ -67,6 +68,7 @@ func awaitAgents(ctx context.Context, rec *harness.Recorder, c *coder.Client, wo
 		rec.Record(AgentReady, 0, 0, err)
 		return w, err
 	}
+	rec.Pause()
 	for _, a := range w.Agents() {
 		if a.ParentID != uuid.Nil || a.FirstConnectedAt.IsZero() {
 			continue
