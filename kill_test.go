@@ -77,16 +77,28 @@ type guillotine struct {
 
 // execution is when and how one process is killed.
 type execution struct {
-	count atomic.Int64 // requests of this process
-	at    int64        // the request at which it is killed; 0 is none
-	how   string
-	late  chan struct{} // what is on its way comes in when this is closed
-	kill  func()
+	requests, creations atomic.Int64 // of this process
+
+	at       int64 // the request at which it is killed; 0 is none
+	creation bool  // it is the creation of that number
+	how      string
+
+	late chan struct{} // what is on its way comes in when this is closed
+	kill func()
 }
 
 func (g *guillotine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := g.now.Load()
-	if e.count.Add(1) != e.at {
+	n := e.requests.Add(1)
+	if e.creation {
+		n = 0
+	}
+	if r.Method == http.MethodPost && (r.URL.Path == "/api/v2/users" || strings.HasSuffix(r.URL.Path, "/workspaces")) {
+		if c := e.creations.Add(1); e.creation {
+			n = c
+		}
+	}
+	if e.at == 0 || n != e.at {
 		g.to.ServeHTTP(w, r)
 		return
 	}
@@ -183,7 +195,7 @@ func newKiller(t *testing.T, version string) *killer {
 	before, start := s.Stats().Builds, time.Now()
 	whole := &execution{}
 	k.run(t, "whole", 0, whole)
-	k.requests, k.length = whole.count.Load(), time.Since(start)
+	k.requests, k.length = whole.requests.Load(), time.Since(start)
 	require.EqualValues(t, 2*killedWorkspaces, s.Stats().Builds-before, "each was made and deleted")
 	k.cleanUp(t, whole, "a run that ended by itself")
 	return k
@@ -256,14 +268,17 @@ func (k *killer) point(t *testing.T, i int) {
 	e := &execution{late: make(chan struct{})}
 	e.how = []string{"at some time", "before it is handled", onItsWay, "at some time", "before it is answered", "before it is handled", "at some time", "before it is answered"}[i%8]
 	var after time.Duration
-	if e.how == "at some time" {
+	switch {
+	case e.how == "at some time":
 		after = time.Duration(1 + k.rng.Int64N(int64(k.length)))
-	} else {
+	case e.how == onItsWay || i%2 == 0:
+		e.at, e.creation = 1+k.rng.Int64N(killedUsers+killedWorkspaces), true
+	default:
 		e.at = 1 + k.rng.Int64N(k.requests)
 	}
 	k.run(t, id, after, e)
 	k.places[e.how]++
-	k.cleanUp(t, e, fmt.Sprintf("point %d, killed %s (request %d of %d, %v of %v)", i, e.how, e.at, k.requests, after, k.length))
+	k.cleanUp(t, e, fmt.Sprintf("point %d, killed %s (request %d of %d, creations only: %v, %v of %v)", i, e.how, e.at, k.requests, e.creation, after, k.length))
 }
 
 // handled waits until all that a dead process has sent has been handled, also
@@ -287,9 +302,10 @@ func (k *killer) cleanUp(t *testing.T, e *execution, point string) {
 	var out bytes.Buffer
 	o.Out = &out
 	if e.how == onItsWay {
-		come := sync.OnceFunc(func() { close(e.late) })
-		defer come() // whatever happens, it comes in
-		o.Settle = 2 * time.Second
+		// It comes in when the ledger has been read and all has been looked up once.
+		come := sync.OnceFunc(func() { time.AfterFunc(300*time.Millisecond, func() { close(e.late) }) })
+		defer come() // whatever happens
+		o.Settle = 3 * time.Second
 		o.Out = writerFunc(func(b []byte) (int, error) {
 			come()
 			return out.Write(b)
