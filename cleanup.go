@@ -209,7 +209,7 @@ func (r *cleaning) takes(rec *ledger.Record) bool {
 	case !r.sameDeployment(rec.Header):
 		r.say("left alone: %s is of another deployment, %s", rec.Path, rec.Header.Target)
 	case rec.Alive() && !r.o.Force:
-		r.say("left alone: %s belongs to process %d on %s, which is still going on: stop it first, or force it", rec.Path, rec.Header.PID, rec.Header.Host)
+		r.say("left alone: %s is in use, by process %d on %s or by another cleanup: wait for its end, or force it", rec.Path, rec.Header.PID, rec.Header.Host)
 	default:
 		return true
 	}

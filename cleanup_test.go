@@ -110,7 +110,7 @@ func TestLedgersOfOthersAreLeftAloneAndNamed(t *testing.T) {
 	_, said, err := d.tidy(t, dir, scaletest.CleanupOptions{})
 	require.NoError(t, err)
 	assert.Contains(t, said, "left alone: "+elsewhere+" is of another deployment, "+other.URL())
-	assert.Contains(t, said, "left alone: "+l.Path()+" belongs to process ")
+	assert.Contains(t, said, "left alone: "+l.Path()+" is in use, by process ")
 	assert.Contains(t, said, "ledger-bad.ndjson: line 1 is not the header of a ledger")
 	assert.Equal(t, []string{"scaletest-r-0"}, d.users(t))
 

@@ -62,6 +62,7 @@ func Create(dir string, h Header) (*Ledger, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fail(err)
 	}
+	_ = syncDir(filepath.Dir(dir)) // which may be new; not everybody may read what it is in
 	// A file gets its name when its header is on disk, so that every ledger has
 	// one.
 	f, err := os.CreateTemp(dir, ".ledger-*") // with 0600

@@ -55,6 +55,9 @@ func FromRecord(ctx context.Context, c *coder.Client, rec *ledger.Record, o Reco
 		}
 	}
 	all, last := look, rec.Modified.Add(o.Settle)
+	if latest := time.Now().Add(o.Settle); last.After(latest) {
+		last = latest // the clock of the file system is ahead
+	}
 	for {
 		again := time.Now().Before(last)
 		if err := lookUp(ctx, c, o.AtATime, look); err != nil {
