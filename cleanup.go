@@ -133,8 +133,10 @@ func (r *cleaning) all(ctx context.Context) (cleanup.Report, error) {
 		return r.report, err
 	}
 	if p.Size() == 0 {
-		r.tell(p)
-		r.say("nothing to do: %s has nothing that carries the names of scale tests", r.cfg.URL)
+		if len(p.Spared) > 0 {
+			r.tell(p)
+		}
+		r.say("nothing to do: %s has nothing to delete that carries the names of scale tests", r.cfg.URL)
 		return r.report, nil
 	}
 	r.say("on %s, of whoever made it:", r.cfg.URL)

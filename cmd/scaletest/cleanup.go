@@ -25,7 +25,7 @@ func cleanup(fs *flag.FlagSet) action {
 	fs.BoolVar(&o.DryRun, "dry-run", false, "say what would be deleted, and delete nothing")
 	yes := fs.Bool("yes", false, "with -all, don't ask")
 	template := fs.String("template", "", "with -all, only workspaces of the template with this `name` or ID (default CODER_SCALETEST_CLEANUP_TEMPLATE)")
-	atATime := fs.Int("concurrency", 0, "deletions at the same `time` (default CODER_SCALETEST_CLEANUP_CONCURRENCY, or 1)")
+	atATime := fs.Int("concurrency", 0, "`number` of deletions at the same time (default CODER_SCALETEST_CLEANUP_CONCURRENCY, or 1)")
 	timeout := fs.Duration("timeout", 0, "time for all deletions, 0 is no limit (default CODER_SCALETEST_CLEANUP_TIMEOUT, or 30m)")
 	jobTimeout := fs.Duration("job-timeout", 0, "time for one deletion, 0 is no limit (default CODER_SCALETEST_CLEANUP_JOB_TIMEOUT, or 5m)")
 
@@ -88,14 +88,23 @@ func mistakes(o scaletest.CleanupOptions, given map[string]bool, atATime int, ti
 
 // confirm asks a person. Without one there is no answer.
 func confirm(question string, in *os.File, out io.Writer) error {
-	info, err := in.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+	if !terminal(in) {
 		return errors.New("there is nobody to ask, because the input is not a terminal: look with -dry-run, then say -yes")
 	}
 	if _, err := fmt.Fprintf(out, "%s [y/N] ", question); err != nil {
 		return err
 	}
 	return answered(in)
+}
+
+// terminal reports whether there can be a person at the other end.
+func terminal(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
 
 // answered reads yes or something else.

@@ -108,6 +108,10 @@ func TestCleanupOfAllNeedsAnAnswerOrYes(t *testing.T) {
 	got := cleanUp(t, s, dir, "y\n", "-all")
 	assert.Equal(t, exitError, got.code)
 	assert.Equal(t, "scaletest cleanup: there is nobody to ask, because the input is not a terminal: look with -dry-run, then say -yes\n", got.err)
+	cmd := cleaner(t, s, dir, "-all") // its input is the null device
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	assert.Contains(t, string(out), "there is nobody to ask")
 	got = cleanUp(t, s, dir, "", "-all", "-template", "none", "-yes")
 	assert.Equal(t, exitError, got.code)
 	assert.Contains(t, got.err, `there is no template "none"`)
