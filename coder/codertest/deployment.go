@@ -53,13 +53,7 @@ func (s *Server) deploymentRoutes() {
 		return http.StatusOK, []int{}
 	})
 	s.private("GET /api/v2/regions", func(c *call) (int, any) {
-		regions := []object{{"id": c.s.deploymentID, "name": "primary", "display_name": "Default",
-			"icon_url": "/emojis/1f3e1.png", "healthy": true, "path_app_url": c.s.url, "wildcard_hostname": c.s.appHost(c.s.url)}}
-		if p := c.s.proxy; p != nil {
-			regions = append(regions, object{"id": p.id, "name": "proxy", "display_name": "Proxy",
-				"icon_url": "/emojis/1f30d.png", "healthy": true, "path_app_url": p.url, "wildcard_hostname": c.s.appHost(p.url)})
-		}
-		return http.StatusOK, object{"regions": regions}
+		return http.StatusOK, object{"regions": c.s.regions()}
 	})
 	s.private("GET /api/v2/deployment/config", func(c *call) (int, any) {
 		if c.user.owner() {
@@ -76,15 +70,7 @@ func (s *Server) deploymentRoutes() {
 		return http.StatusOK, daus()
 	}))
 	s.private("POST /api/v2/csp/reports", func(*call) (int, any) { return http.StatusOK, object{} })
-	s.private("GET /api/v2/notifications/inbox", func(*call) (int, any) {
-		return http.StatusOK, object{"notifications": []int{}, "unread_count": 0}
-	})
-	s.private("GET /api/v2/notifications/inbox/watch", func(c *call) (int, any) {
-		if st := c.stream(); st != nil {
-			<-st.ctx.Done() // there are no notifications
-		}
-		return handled, nil
-	})
+	s.dashboardRoutes()
 	s.private("GET /api/v2/workspaceagents/connection", func(c *call) (int, any) { return http.StatusOK, c.s.connection() })
 	s.private("GET /api/v2/workspaceagents/{agent}/connection", withAgent(func(c *call, _ *agent) (int, any) {
 		return http.StatusOK, c.s.connection()
@@ -93,7 +79,7 @@ func (s *Server) deploymentRoutes() {
 		return http.StatusOK, object{"ports": []object{{"process_name": "coder", "network": "tcp", "port": 2912}}}
 	}))
 	s.private("GET /api/v2/workspaceagents/{agent}/containers", withAgent(func(*call, *agent) (int, any) {
-		return http.StatusForbidden, apiError{Message: "Dev Container feature not enabled.", Detail: "To enable this feature, set CODER_AGENT_DEVCONTAINERS_ENABLE=true in your template."}
+		return http.StatusForbidden, noContainers
 	}))
 	s.private("GET /api/v2/organizations/{organization}/provisionerdaemons", inOrganization(provisionerDaemons))
 	s.private("GET /api/v2/organizations/{organization}/paginated-members", inOrganization(paginatedMembers))
@@ -108,6 +94,8 @@ func (s *Server) deploymentRoutes() {
 
 // newerRoutes are those that older versions don't have.
 func (s *Server) newerRoutes() {
+	s.private("GET /api/v2/debug/metrics", debugMetrics)
+	s.private("GET /api/v2/workspaces/{workspace}/agent-connection-watch", watchConnection)
 	s.private("GET /api/v2/users/me/preferences", func(*call) (int, any) {
 		return http.StatusOK, object{"task_notification_alert_dismissed": false, "thinking_display_mode": "auto",
 			"shell_tool_display_mode": "always_collapsed", "code_diff_display_mode": "", "agent_chat_send_shortcut": "enter"}

@@ -152,12 +152,21 @@ func agentLogs(c *call) (int, any) {
 	if st == nil {
 		return handled, nil
 	}
-	st.sendFragmented(lines)
-	for {
+	for first := true; ; first = false {
 		changed := w.changed.wait()
 		c.s.state.mu.RLock()
 		gone := w.latest().agent == nil || c.r.PathValue("agent") != w.latest().agent.id.String()
+		if !gone {
+			lines = w.latest().agent.logLines(after)
+		}
 		c.s.state.mu.RUnlock()
+		if n := len(lines); n > 0 || first {
+			st.sendFragmented(lines)
+			if n > 0 {
+				after = lines[n-1].ID
+			}
+			lines = nil
+		}
 		if gone {
 			st.close(1000, "")
 			return handled, nil

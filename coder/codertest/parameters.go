@@ -105,7 +105,7 @@ func (c Config) parameters() []parameterJSON {
 
 // problem is what is wrong with a value, or "".
 func (p parameterJSON) problem(value string) string {
-	const block = "Invalid parameter value according to 'validation' block; "
+	const block = invalidValue + "; "
 	if len(p.Options) > 0 && !slices.ContainsFunc(p.Options, func(o optionJSON) bool { return o.Value == value }) {
 		return fmt.Sprintf("Value must be a valid option; the value %q must be defined as one of options", value)
 	}

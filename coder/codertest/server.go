@@ -87,6 +87,7 @@ func newServer(cfg Config, st *state, key *apiKey) (*Server, error) {
 		s.Close()
 		return nil, err
 	}
+	s.wg.Go(s.autobuild)
 	return s, nil
 }
 

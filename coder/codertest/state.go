@@ -3,6 +3,7 @@ package codertest
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -50,6 +51,7 @@ type user struct {
 	created, updated, lastSeen time.Time
 	status, loginType          string
 	roles                      []string
+	inbox                      *inbox
 	deleted                    bool
 }
 
@@ -107,7 +109,7 @@ func (st *state) letters(n int) string {
 
 // addUser adds a member, or the owner of an empty deployment.
 func (st *state) addUser(u user) *user {
-	u.id, u.created = st.newID(), now()
+	u.id, u.created, u.inbox = st.newID(), now(), &inbox{}
 	u.updated = u.created
 	if u.loginType == "" {
 		u.loginType = "password"
@@ -135,9 +137,17 @@ var prebuildsID = uuid.MustParse("c42fdf75-3097-471c-8c33-fb52454d81c0")
 func (st *state) systemUser() *user {
 	u := &user{id: prebuildsID, username: "prebuilds", name: "Prebuilds Owner", email: "prebuilds@system", created: now(),
 		status: "active", loginType: "none"}
-	u.updated = u.created
+	u.updated, u.inbox = u.created, &inbox{}
 	st.users[u.id], st.usersByName[u.username] = u, u
 	return u
+}
+
+// newestBuilds are those that were asked for last, the newest first.
+func (st *state) newestBuilds(n int) []*build {
+	all := slices.SortedFunc(maps.Values(st.builds), func(a, b *build) int {
+		return cmp.Or(b.created.Compare(a.created), slices.Compare(a.id[:], b.id[:]))
+	})
+	return all[:min(n, len(all))]
 }
 
 func (st *state) removeUser(u *user) {

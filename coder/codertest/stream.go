@@ -19,10 +19,17 @@ type stream struct {
 	mu     sync.Mutex
 	closed bool
 	pong   chan struct{}
+	inbox  chan []byte // of JSON values, nil if the client has nothing to say
+	part   []byte
 }
 
 // stream upgrades a request. It returns nil if it was refused.
-func (c *call) stream() *stream {
+func (c *call) stream() *stream { return c.openStream(nil) }
+
+// listeningStream is a stream on which the client sends JSON values.
+func (c *call) listeningStream() *stream { return c.openStream(make(chan []byte)) }
+
+func (c *call) openStream(inbox chan []byte) *stream {
 	if !c.mayUpgrade() {
 		return nil
 	}
@@ -30,7 +37,7 @@ func (c *call) stream() *stream {
 	if err != nil {
 		return nil
 	}
-	st := &stream{conn: conn, pong: make(chan struct{}, 1)}
+	st := &stream{conn: conn, pong: make(chan struct{}, 1), inbox: inbox}
 	st.ctx, st.cancel = context.WithCancel(c.s.ctx)
 	c.s.wg.Go(func() { st.read(early) })
 	c.s.wg.Go(func() { st.probe(c.s.cfg.PingInterval, c.s.as.onePing) })
@@ -53,8 +60,21 @@ func (st *stream) read(early []byte) {
 	}
 }
 
-// Payload is not expected.
-func (st *stream) Payload(byte, []byte) error {
+// maxInput is how long a value may be that a client sends.
+const maxInput = 64 << 10
+
+// Payload is not expected by most.
+func (st *stream) Payload(_ byte, b []byte) error {
+	if st.inbox != nil && len(st.part)+len(b) <= maxInput {
+		if st.part = append(st.part, b...); json.Valid(st.part) {
+			select {
+			case st.inbox <- st.part:
+			case <-st.ctx.Done():
+			}
+			st.part = nil
+		}
+		return nil
+	}
 	st.close(1008, "unexpected data message")
 	return errClosed
 }

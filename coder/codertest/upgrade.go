@@ -45,8 +45,16 @@ func (c *call) noUpgrade(status int, problem string) bool {
 	}
 	detail := quote("failed to accept WebSocket connection: " + problem)
 	write(c.w, status, page{"text/plain; charset=utf-8",
-		problem + "\n{\"message\":\"Failed to accept websocket.\",\"detail\":" + detail + "}\n"})
+		problem + "\n{\"message\":\"Failed to accept " + c.socketName() + ".\",\"detail\":" + detail + "}\n"})
 	return false
+}
+
+// socketName is how the answer to a failed handshake spells it.
+func (c *call) socketName() string {
+	if strings.HasSuffix(c.r.URL.Path, "/agent-connection-watch") {
+		return "WebSocket"
+	}
+	return "websocket"
 }
 
 func hasToken(h http.Header, name, want string) bool {

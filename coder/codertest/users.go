@@ -309,6 +309,7 @@ func createUser(c *call) (int, any) {
 	}
 	u := st.addUser(user{username: in.Username, name: in.Name, email: in.Email, password: in.Password,
 		status: in.UserStatus, loginType: in.LoginType, roles: in.Roles})
+	c.s.notifyAbout(u, c.user, "created")
 	return http.StatusCreated, c.s.userView(u)
 }
 
@@ -323,6 +324,7 @@ var deleteUser = changingUser(func(c *call, u *user) (int, any) {
 		return http.StatusExpectationFailed, msg("You cannot delete a user that has workspaces. Delete their workspaces and try again!")
 	}
 	st.removeUser(u)
+	c.s.notifyAbout(u, c.user, "deleted")
 	return http.StatusOK, msg("User has been deleted!")
 })
 
@@ -339,5 +341,6 @@ var setStatus = changingUser(func(c *call, u *user) (int, any) {
 		return http.StatusBadRequest, msg("You cannot suspend a user with the %q role. You must remove the role first.", "owner")
 	}
 	u.status, u.updated = want, now()
+	c.s.notifyAbout(u, c.user, map[string]string{"active": "activated", "suspended": "suspended"}[want])
 	return http.StatusOK, c.s.userView(u)
 })

@@ -135,23 +135,47 @@ type metadataDescriptionJSON struct {
 // watchMetadata finds the agent and hands over to a watch.
 func watchMetadata(run func(*call, watched) (int, any)) handler {
 	return func(c *call) (int, any) {
-		var since time.Time
+		var found *agent
 		status, body := withAgent(func(_ *call, a *agent) (int, any) {
-			since = a.created
+			found = a
 			return http.StatusOK, nil
 		})(c)
-		if since.IsZero() {
+		if found == nil {
 			return status, body
 		}
 		return run(c, func() (any, <-chan struct{}) {
-			const interval = 30 * time.Second
-			age := time.Since(since) % interval
+			t := now()
+			c.s.state.mu.RLock()
+			collected, lives := found.collected(t)
+			c.s.state.mu.RUnlock()
+			var changed chan struct{}
+			if lives {
+				changed = make(chan struct{})
+				time.AfterFunc(collected.Add(metadataInterval).Sub(t), func() { close(changed) })
+			}
 			return []agentMetadataJSON{{
-				metadataResultJSON{now().Add(-age), int(age / time.Second), c.s.metadataValue("1"), ""},
-				metadataDescriptionJSON{"CPU Usage", "0_cpu_usage", "echo 1", int(interval / time.Second), 2},
-			}}, nil
+				metadataResultJSON{collected, int(t.Sub(collected) / time.Second), c.s.metadataValue(collected.Format(time.RFC3339Nano)), ""},
+				metadataDescriptionJSON{"CPU Usage", "0_cpu_usage", "echo 1", int(metadataInterval / time.Second), 2},
+			}}, changed
 		})
 	}
+}
+
+// metadataInterval is how often an agent collects metadata.
+const metadataInterval = 5 * time.Second
+
+// collected is when the agent has last collected metadata: every few seconds
+// since it was made, as long as it lives. It is also the value, so that the time
+// that it takes to a client can be told.
+func (a *agent) collected(t time.Time) (at time.Time, lives bool) {
+	lives = !a.off && !a.killed && !a.frozen
+	if !lives {
+		t = a.updated
+		if !a.dead.IsZero() {
+			t = a.dead
+		}
+	}
+	return a.created.Add(max(t.Sub(a.created), 0).Truncate(metadataInterval)), lives
 }
 
 // metadataValue is what a script has written, as the version keeps it.
