@@ -13,6 +13,7 @@ import (
 	"github.com/coderscale/scaletest/coder/codertest"
 	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/runners"
+	"github.com/coderscale/scaletest/scenario"
 	"github.com/coderscale/scaletest/traffic"
 )
 
@@ -204,6 +205,37 @@ func TestAPI(t *testing.T) {
 		}.Runner(),
 		Schedule:   harness.ConstantArrivals(50, steady(target), 20),
 		Thresholds: []harness.Threshold{harness.Rate("errors").Below(0.001)},
+	})
+}
+
+// TestScenario runs the file that CODER_SCALETEST_SCENARIO names. Without one it
+// runs a short sequence against the embedded deployment: create workspaces, type
+// into all of them, then use half of them by SSH and the rest by their app.
+func TestScenario(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 1, Server: codertest.Config{
+		BuildTime: codertest.Latency{Min: 100 * time.Millisecond, Max: 300 * time.Millisecond}, Provisioners: 10,
+	}})
+	if path := target.Config().Scenario; path != "" {
+		file, err := scenario.Read(path)
+		if err != nil {
+			t.Fatalf("CODER_SCALETEST_SCENARIO: %v", err)
+		}
+		scaletest.RunFile(t, file)
+		return
+	}
+	if target.Embedded() == nil {
+		t.Skip("CODER_SCALETEST_SCENARIO is not set: want the path of a scenario file")
+	}
+	second := scenario.Duration(time.Second)
+	scaletest.RunFile(t, scenario.File{
+		Order:    scenario.Sequence,
+		Baseline: second,
+		Create:   &scenario.Create{Workspaces: 20, Concurrency: 10},
+		Scenarios: []scenario.Scenario{
+			{Kind: scenario.Terminal, Duration: 2 * second, Thresholds: []string{"errors: rate<0.001", "throughput: rate>=0.99"}},
+			{Kind: scenario.SSH, Duration: 2 * second, Targets: scenario.Targets{Range: runners.Range{End: 50, Percent: true}}, Thresholds: []string{"errors: rate<0.001"}},
+			{Kind: scenario.App, Duration: 2 * second, Targets: scenario.Targets{Range: runners.Range{Start: 50, End: 100, Percent: true}}, Thresholds: []string{"errors: rate<0.001"}},
+		},
 	})
 }
 

@@ -101,7 +101,7 @@ func (c APIConfig) Validate() error {
 		if err := call.validate(); err != nil {
 			errs = append(errs, fmt.Errorf("api: call %d (%s): %w", i, name, err))
 		}
-		if strings.Contains(call.Path, "{workspace}") && len(c.Workspaces) == 0 {
+		if call.NeedsWorkspace() && len(c.Workspaces) == 0 {
 			errs = append(errs, fmt.Errorf("api: call %d (%s) needs a workspace, but there are none", i, name))
 		}
 		if names[name] {
@@ -333,6 +333,9 @@ func (u *apiUser) send(ctx context.Context, rec *harness.Recorder, call *prepare
 	}
 	return nil
 }
+
+// NeedsWorkspace reports whether the path has {workspace} in it.
+func (c APICall) NeedsWorkspace() bool { return strings.Contains(c.Path, "{workspace}") }
 
 func (c APICall) expects(status int) bool {
 	if c.Status != 0 {

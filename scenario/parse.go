@@ -1,0 +1,187 @@
+package scenario
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/coderscale/scaletest/harness"
+)
+
+// Schema is the JSON Schema (2020-12) of the format.
+//
+//go:embed schema.json
+var Schema []byte
+
+// maxFile is more than anybody writes, and less than what hurts.
+const maxFile = 1 << 20
+
+// Read reads and checks a file.
+func Read(path string) (File, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return File{}, fmt.Errorf("read the scenario file: %w", err)
+	}
+	f, err := Parse(b)
+	if err != nil {
+		return File{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+// Parse reads YAML, or the JSON that is a part of it, and checks it. A key that
+// the format does not have is an error. Errors name the line.
+func Parse(text []byte) (File, error) {
+	if len(text) > maxFile {
+		return File{}, fmt.Errorf("it has %d bytes, want at most %d", len(text), maxFile)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	var f File
+	err := d.Decode(&f)
+	switch {
+	case errors.Is(err, io.EOF):
+		return File{}, errors.New("it is empty")
+	case err != nil:
+		return File{}, plain(err)
+	}
+	if err := d.Decode(new(File)); !errors.Is(err, io.EOF) {
+		return File{}, errors.New("it holds more than one document, want one")
+	}
+	return f, f.Validate()
+}
+
+var (
+	goType     = regexp.MustCompile(` in type [a-z]+\.[A-Za-z]+`)
+	yamlPrefix = regexp.MustCompile(`^yaml: (unmarshal errors:\n\s*)?`)
+)
+
+// plain takes the words of the library out of its error.
+func plain(err error) error {
+	text := yamlPrefix.ReplaceAllString(err.Error(), "")
+	text = goType.ReplaceAllString(text, "")
+	text = strings.ReplaceAll(text, "not found", "is not known here")
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return errors.New(strings.Join(lines, "; "))
+}
+
+// Validate reports everything that is wrong with the file.
+func (f File) Validate() error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	switch f.Order {
+	case "", Together:
+	case Sequence:
+		if f.Stagger > 0 {
+			add("stagger is for order together, and the order is sequence")
+		}
+	default:
+		add("order is %q, want together or sequence", f.Order)
+	}
+	if f.MaxFailures < 0 || f.Stagger < 0 || f.Baseline < 0 {
+		add("max_failures, stagger or baseline is negative")
+	}
+	if len(f.Scenarios) == 0 {
+		add("there are no scenarios")
+	}
+	names := map[string]bool{}
+	shares := map[bool]float64{}
+	for i, s := range f.Scenarios {
+		name := s.name()
+		if names[name] {
+			add("two scenarios are named %q: give one a name of its own", name)
+		}
+		names[name] = true
+		if err := s.validate(); err != nil {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				add("scenario %d (%s): %s", i+1, name, line)
+			}
+		}
+		shares[s.Kind == Dashboard] += s.Targets.Share
+	}
+	if f.Order != Sequence && max(shares[true], shares[false]) > 100+1e-9 {
+		add("the shares of scenarios that run together add up to more than 100%%: they take consecutive slices of the targets")
+	}
+	if c := f.Create; c != nil {
+		if c.Workspaces < 1 {
+			add("create: workspaces is %d, want at least 1", c.Workspaces)
+		}
+		if c.Concurrency < 0 || c.CleanupConcurrency < 0 || c.Retries < 0 || c.MaxFailures < 0 {
+			add("create: a number is negative, want 0 (the default) or more")
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// allowed are the fields that kinds have, besides those that all have.
+var allowed = map[Kind][]string{
+	Terminal:  {"bytes_per_tick", "tick_interval"},
+	SSH:       {"bytes_per_tick", "tick_interval", "ssh_mode"},
+	App:       {"bytes_per_tick", "tick_interval", "app", "app_mode"},
+	Dashboard: {"interval", "jitter"},
+	API:       {"rate", "virtual_users", "calls"},
+	Build:     {"build"},
+	Watch:     {},
+}
+
+// given are the fields of some kinds that are set.
+func (s Scenario) given() map[string]bool {
+	return map[string]bool{
+		"bytes_per_tick": s.BytesPerTick != 0, "tick_interval": s.TickInterval != 0,
+		"app": s.App != "", "app_mode": s.AppMode != "", "ssh_mode": s.SSHMode != "", "build": s.Build != "",
+		"interval": s.Interval != 0, "jitter": s.Jitter != 0,
+		"rate": s.Rate != 0, "virtual_users": s.VirtualUsers != 0, "calls": len(s.Calls) > 0,
+	}
+}
+
+func (s Scenario) validate() error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	fields, known := allowed[s.Kind]
+	if !known {
+		add("the kind is %q, want terminal, ssh, app, dashboard, api, build or watch", s.Kind)
+		return errors.Join(errs...)
+	}
+	given := s.given()
+	for _, f := range fields {
+		delete(given, f)
+	}
+	for _, f := range []string{"bytes_per_tick", "tick_interval", "app", "app_mode", "ssh_mode", "build", "interval", "jitter", "rate", "virtual_users", "calls"} {
+		if given[f] {
+			add("%s means nothing for kind %s", f, s.Kind)
+		}
+	}
+	if s.Kind != Build && s.Duration <= 0 {
+		add("there is no duration, want one such as 30m")
+	}
+	if s.Kind == API {
+		if !(s.Rate > 0) {
+			add("there is no rate, want the number of calls in a second")
+		}
+		if len(s.Calls) == 0 {
+			add("there are no calls")
+		}
+		if s.VirtualUsers < 0 {
+			add("virtual_users is %d, want 0 (the default, 50) or more", s.VirtualUsers)
+		}
+	}
+	if s.Kind == Dashboard && s.Jitter > 0 && s.Jitter >= s.interval() {
+		add("jitter is %v, want less than the interval of %v", s.Jitter, s.interval())
+	}
+	for _, t := range s.Thresholds {
+		if _, err := harness.ParseThreshold(t); err != nil {
+			add("threshold %q: %v", t, err)
+		}
+	}
+	return errors.Join(errs...)
+}
