@@ -22,10 +22,18 @@ func (s *Server) agentUnavailable(status string) (int, any) {
 	return appProblem(s.as.deadAgent, "Application Unavailable", fmt.Sprintf("Agent state is &#34;%s&#34;, not &#34;connected&#34;", status))
 }
 
+// redirect is an answer that sends the client somewhere else.
+type redirect string
+
 // serveApp answers a request to a workspace app.
 func (c *call) serveApp(q appRequest) {
-	if status, body := c.openApp(q); status != handled {
-		write(c.w, status, body)
+	switch status, body := c.openApp(q); to := body.(type) {
+	case redirect:
+		http.Redirect(c.w, c.r, string(to), status)
+	default:
+		if status != handled {
+			write(c.w, status, body)
+		}
 	}
 }
 
@@ -54,8 +62,7 @@ func (c *call) openApp(q appRequest) (int, any) {
 		if c.r.URL.RawQuery != "" {
 			to += "?" + c.r.URL.RawQuery
 		}
-		http.Redirect(c.w, c.r, to, http.StatusTemporaryRedirect)
-		return handled, nil
+		return http.StatusTemporaryRedirect, redirect(to)
 	case isPort(q.slug):
 		return appProblem(http.StatusBadGateway, "Bad Gateway", "Failed to proxy request to application: connection refused.")
 	}
@@ -140,6 +147,5 @@ func (c *call) signIn(q appRequest) (int, any) {
 			"redirect_uri": {"http://" + c.r.Host + c.r.URL.RequestURI()},
 		}.Encode()
 	}
-	http.Redirect(c.w, c.r, to, http.StatusSeeOther)
-	return handled, nil
+	return http.StatusSeeOther, redirect(to)
 }

@@ -28,7 +28,8 @@ type Config struct {
 	// whom no list of users shows.
 	Prebuilds int
 
-	// Version is what the deployment says it is. "" means v2.37.0.
+	// Version is what the deployment says it is. "" means v2.37.0. Before v2.32 it
+	// also behaves as 2.26 does.
 	Version string
 
 	// RateLimit is how many requests a minute a user may make to a path. 0

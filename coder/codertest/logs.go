@@ -22,6 +22,14 @@ var buildStages = []struct{ source, level, stage, output string }{
 	{"provisioner_daemon", "info", "Cleaning Up", ""},
 }
 
+// oldStages are the names that older versions have for some stages.
+var oldStages = map[string]string{
+	"Initializing Terraform Directory": "Planning infrastructure",
+	"Planning Infrastructure":          "Planning infrastructure",
+	"Applying Infrastructure":          "Starting workspace",
+	"Graphing Infrastructure":          "Starting workspace",
+}
+
 // startLogs writes what is said until the end of a build, and endLogs the rest.
 func (st *state) startLogs(to *[]logJSON) { st.addLogs(to, 0, len(buildStages)-2) }
 func (st *state) endLogs(to *[]logJSON)   { st.addLogs(to, len(buildStages)-2, len(buildStages)) }
@@ -30,7 +38,14 @@ func (st *state) addLogs(lines *[]logJSON, from, to int) {
 	t := now().Truncate(time.Millisecond)
 	for _, l := range buildStages[from:to] {
 		st.logID++
-		*lines = append(*lines, logJSON{st.logID, t, l.source, l.level, l.stage, l.output})
+		line := logJSON{st.logID, t, l.source, l.level, l.stage, l.output}
+		if old := oldStages[l.stage]; old != "" && st.oldLogs {
+			line.Stage = old
+			if line.LogLevel == "info" {
+				line.LogLevel = "debug"
+			}
+		}
+		*lines = append(*lines, line)
 	}
 }
 

@@ -37,26 +37,52 @@ type inbox struct {
 	changed signal
 }
 
-// notifyAbout tells those who manage users what has become of one. It is called
-// with the lock held.
-func (s *Server) notifyAbout(u, by *user, what string) {
+// notification is what some people are told.
+type notification struct {
+	to             func(*user) bool
+	about          uuid.UUID
+	kind           string // what it is a notification of
+	title, content string
+	icon           string
+	action         actionJSON
+}
+
+// notify is called with the lock held.
+func (s *Server) notify(n notification) {
 	for _, to := range s.state.userList {
-		if !to.managesUsers() || to == u {
+		if !n.to(to) || to.id == n.about {
 			continue
 		}
-		n := notificationJSON{
-			ID: s.state.newID(), UserID: to.id, TemplateID: uuid.NewSHA1(uuid.NameSpaceOID, []byte("user "+what)),
-			Targets: []uuid.UUID{u.id}, Title: fmt.Sprintf("User account %q %s", u.username, what),
-			Content:   fmt.Sprintf("User account **%s** has been %s.\n\nThe account was %s by **%s**.", u.username, what, what, by.name),
-			Icon:      "DEFAULT_ICON_ACCOUNT",
-			Actions:   []actionJSON{{"View accounts", s.url + "/deployment/users?filter=status%3Aactive"}},
-			CreatedAt: now(),
+		entry := notificationJSON{
+			ID: s.state.newID(), UserID: to.id, TemplateID: uuid.NewSHA1(uuid.NameSpaceOID, []byte(n.kind)),
+			Targets: []uuid.UUID{n.about}, Title: n.title, Content: n.content, Icon: n.icon,
+			Actions: []actionJSON{n.action}, CreatedAt: now(),
 		}
 		in := to.inbox
-		in.entries = append([]notificationJSON{n}, in.entries[:min(len(in.entries), inboxSize-1)]...)
+		in.entries = append([]notificationJSON{entry}, in.entries[:min(len(in.entries), inboxSize-1)]...)
 		in.total++
 		in.changed.fire()
 	}
+}
+
+// notifyAbout tells those who manage users what has become of one.
+func (s *Server) notifyAbout(u, by *user, what string) {
+	s.notify(notification{
+		to: (*user).managesUsers, about: u.id, kind: "user " + what, title: fmt.Sprintf("User account %q %s", u.username, what),
+		content: fmt.Sprintf("User account **%s** has been %s.\n\nThe account was %s by **%s**.", u.username, what, what, by.name),
+		icon:    "DEFAULT_ICON_ACCOUNT",
+		action:  actionJSON{"View accounts", s.url + "/deployment/users?filter=status%3Aactive"},
+	})
+}
+
+// notifyTemplateDeleted tells those who manage templates.
+func (s *Server) notifyTemplateDeleted(t *template, by *user) {
+	s.notify(notification{
+		to: (*user).managesTemplates, about: t.id, kind: "template deleted", title: fmt.Sprintf("Template %q deleted", t.name),
+		content: fmt.Sprintf("The template **%s** was deleted by **%s**.", t.name, by.name),
+		icon:    "DEFAULT_ICON_TEMPLATE",
+		action:  actionJSON{"View templates", s.url + "/templates"},
+	})
 }
 
 func (s *Server) notificationRoutes() {

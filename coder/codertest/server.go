@@ -71,6 +71,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	st := newState(cfg.Seed)
+	st.oldLogs = behavioursOf(cfg.Version).old
 	return newServer(cfg, st, st.populate(cfg))
 }
 

@@ -37,6 +37,7 @@ type state struct {
 	parameters []parameterJSON // of imported versions
 	apps       []App           // of every template
 	logID      int64
+	oldLogs    bool // stages have the names of older versions
 }
 
 type organization struct {

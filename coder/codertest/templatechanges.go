@@ -18,6 +18,7 @@ func (s *Server) templateChangeRoutes() {
 			return http.StatusBadRequest, msg("All workspaces must be deleted before a template can be removed.")
 		}
 		delete(c.s.state.templates, t.id)
+		c.s.notifyTemplateDeleted(t, c.user)
 		return http.StatusOK, msg("Template has been deleted!")
 	}))
 }

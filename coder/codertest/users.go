@@ -171,7 +171,11 @@ func login(c *call) (int, any) {
 	u.status = "active"
 	u.lastSeen, u.updated = now(), now()
 	k := st.addKey(apiKey{user: u, loginType: "password", lifetime: 24 * time.Hour})
-	http.SetCookie(c.w, &http.Cookie{Name: "coder_session_token", Value: k.token(), Path: "/", MaxAge: 31536000, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	cookie := &http.Cookie{Name: "coder_session_token", Value: k.token(), Path: "/", MaxAge: 31536000, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	if c.s.as.old {
+		cookie.MaxAge = 0 // until the browser is closed
+	}
+	http.SetCookie(c.w, cookie)
 	return http.StatusCreated, map[string]string{"session_token": k.token()}
 }
 
