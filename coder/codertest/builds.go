@@ -28,6 +28,7 @@ func (s *Server) buildRoutes() {
 		return http.StatusOK, c.s.timings(b)
 	}))
 	s.private("PATCH /api/v2/workspacebuilds/{build}/cancel", cancelBuild)
+	s.private("GET /api/v2/workspacebuilds/{build}/state", withBuild(buildState))
 	s.private("GET /api/v2/workspacebuilds/{build}/logs", buildLogs)
 }
 

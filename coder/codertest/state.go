@@ -33,6 +33,7 @@ type state struct {
 	builds        map[uuid.UUID]*build
 	files         map[uuid.UUID]*file
 	agents        map[uuid.UUID]*agent
+	dryRuns       map[uuid.UUID]*dryRun
 
 	parameters []parameterJSON // of imported versions
 	apps       []App           // of every template
@@ -54,6 +55,7 @@ type user struct {
 	roles                      []string
 	inbox                      *inbox
 	deleted                    bool
+	outside                    bool // of the organization
 }
 
 type apiKey struct {
@@ -80,6 +82,7 @@ func newState(seed uint64) *state {
 		builds:      map[uuid.UUID]*build{},
 		files:       map[uuid.UUID]*file{},
 		agents:      map[uuid.UUID]*agent{},
+		dryRuns:     map[uuid.UUID]*dryRun{},
 	}
 	st.organization = organization{id: st.newID(), created: now()}
 	return st

@@ -31,6 +31,8 @@ func (s *Server) templateRoutes() {
 	s.fileRoutes()
 	s.importRoutes()
 	s.templateChangeRoutes()
+	s.dryRunRoutes()
+	s.membershipRoutes()
 }
 
 // inOrganization refuses organizations that don't exist.
@@ -107,7 +109,9 @@ func listMembers(c *call) (int, any) {
 func (s *Server) memberViews() []memberJSON {
 	out := []memberJSON{}
 	for _, u := range s.state.userList {
-		out = append(out, s.memberView(u))
+		if !u.outside {
+			out = append(out, s.memberView(u))
+		}
 	}
 	return out
 }

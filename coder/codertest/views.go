@@ -9,10 +9,14 @@ import (
 // What the state looks like on the wire. All of it is called with the lock held.
 
 func (s *Server) userView(u *user) userJSON {
+	organizations := []uuid.UUID{s.state.organization.id}
+	if u.outside {
+		organizations = []uuid.UUID{}
+	}
 	return userJSON{
 		ID: u.id, Username: u.username, Name: u.name, Email: u.email, CreatedAt: u.created, UpdatedAt: u.updated,
 		LastSeenAt: u.lastSeen, Status: u.status, LoginType: u.loginType,
-		OrganizationIDs: []uuid.UUID{s.state.organization.id}, Roles: roleViews(u.roles),
+		OrganizationIDs: organizations, Roles: roleViews(u.roles),
 		HasAISeat: since(s, false),
 	}
 }
