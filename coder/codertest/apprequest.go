@@ -20,11 +20,13 @@ type appRequest struct {
 
 // appRequest reads the app from the address of a request.
 func (s *Server) appRequest(r *http.Request) (appRequest, bool) {
+	if s.cfg.AppHost != "" {
+		if q, ok := s.subdomainApp(r); ok {
+			return q, true
+		}
+	}
 	if strings.HasPrefix(r.URL.Path, "/@") {
 		return pathApp(r.URL.Path)
-	}
-	if s.cfg.AppHost != "" {
-		return s.subdomainApp(r)
 	}
 	return appRequest{}, false
 }

@@ -25,6 +25,8 @@ func (f *fakeTB) Fatalf(format string, args ...any) {
 var wrong = Config{
 	Workspaces: -1, Users: -2, RateLimit: -3, LoginRateLimit: -4, Provisioners: -5, Replicas: -6, ReplayBytes: -7,
 	BuildFailureRate: 1.5, PingInterval: -time.Second, AgentTimeout: -time.Minute,
+	Prebuilds: -8, AppHost: "apps.example.test",
+	Apps:      []App{{Slug: "a b", Mode: 9, Sharing: "all"}, {Slug: "ok"}, {Slug: "ok"}},
 	BuildTime: Latency{Min: -1}, AgentTime: Latency{Min: 2, Max: 1},
 	Routes: []RouteFault{{}, {Path: "x", ErrorRate: -0.1, ErrorStatus: 200, Latency: Latency{P99: 1}}},
 }
@@ -35,7 +37,9 @@ var complaints = []string{
 	"BuildFailureRate is 1.5, want 0 to 1", "PingInterval is -1s", "AgentTimeout is -1m0s",
 	"BuildTime: a time is negative", "AgentTime: max is 1ns, want at least the min of 2ns",
 	"Routes[1]: ", "ErrorRate is -0.1, want 0 to 1", "ErrorStatus is 200", `Path is "x", want it to begin with /`,
-	"Latency: p99 is 1ns, but there is no median",
+	"Latency: p99 is 1ns, but there is no median", "Prebuilds is -8, want 0 or more",
+	`AppHost is "apps.example.test", want a pattern such as *.apps.example.test`,
+	`Apps[0]: slug is "a b"`, "mode is 9, want", `sharing is "all", want one of owner`, `Apps[2]: there is another one with the slug "ok"`,
 }
 
 func TestAllMistakesOfAConfigurationAreReportedAtOnce(t *testing.T) {
@@ -45,7 +49,7 @@ func TestAllMistakesOfAConfigurationAreReportedAtOnce(t *testing.T) {
 			require.ErrorContains(t, err, want)
 		}
 		require.NotContains(t, err.Error(), "Routes[0]")
-		require.Len(t, strings.Split(err.Error(), "\n"), 16, "one line for each: %v", err)
+		require.Len(t, strings.Split(err.Error(), "\n"), 22, "one line for each: %v", err)
 	}
 	require.NoError(t, Config{}.Validate())
 }

@@ -1,10 +1,14 @@
 package codertest_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 
+	"golang.org/x/crypto/ssh"
+
+	"github.com/coderscale/scaletest/coder"
 	"github.com/coderscale/scaletest/coder/codertest"
 )
 
@@ -50,6 +54,42 @@ func Example() {
 	// 3 workspaces
 	// scaletest-0 is running
 	// scaletest-1 is running
+}
+
+// A command over SSH, without a tailnet.
+func ExampleServer_DialAgent() {
+	ctx := context.Background()
+	output, err := func() ([]byte, error) {
+		server, err := codertest.New(codertest.Config{Workspaces: 1})
+		if err != nil {
+			return nil, err
+		}
+		defer server.Close()
+		client, err := coder.New(coder.Config{URL: server.URL(), Token: server.OwnerToken()})
+		if err != nil {
+			return nil, err
+		}
+		defer client.CloseIdleConnections()
+		workspace, err := client.WorkspaceByOwnerAndName(ctx, "me", "scaletest-0")
+		if err != nil {
+			return nil, err
+		}
+		conn, err := server.DialAgent(ctx, workspace.Agents()[0].ID, 22)
+		if err != nil {
+			return nil, err
+		}
+		c, channels, requests, err := ssh.NewClientConn(conn, workspace.Name, &ssh.ClientConfig{HostKeyCallback: ssh.InsecureIgnoreHostKey()})
+		if err != nil {
+			return nil, err
+		}
+		session, err := ssh.NewClient(c, channels, requests).NewSession()
+		if err != nil {
+			return nil, err
+		}
+		return session.Output("head -c 3 /dev/zero; echo done")
+	}()
+	fmt.Printf("%q %v\n", output, err)
+	// Output: "\x00\x00\x00done\n" <nil>
 }
 
 // A mistake in a configuration is reported with all the others.

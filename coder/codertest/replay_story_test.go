@@ -178,6 +178,23 @@ func (rp *replayer) prepareBuilds(id string) {
 	case "472":
 		rp.addWorkspace("admin", "ws-hang")
 		rp.learnAgent("b71c2a2b-8ca2-44fa-be6d-24a15abf27fe", "admin/ws-hang")
+	case "474":
+		const agent = "ecd88d0d-9cbe-45c2-a567-c9adca1d88f1"
+		rp.ids["was"] = rp.known(agent)
+		rp.addWorkspace("admin", "ws-logs")
+		rp.learnAgent(agent, "admin/ws-logs")
+		rp.afterRequest(func() {
+			w := st.byFullName["admin/ws-logs"]
+			rp.s.enqueue(st.newBuild(w, w.owner, "stop", "initiator"))
+		})
+	case "475":
+		rp.ids[rp.own("ecd88d0d-9cbe-45c2-a567-c9adca1d88f1")] = rp.ids["was"]
+		delete(rp.ids, "was")
+	case "478":
+		rp.locked(func() {
+			k := st.addKey(apiKey{user: st.findUser("alice"), name: "sliding", loginType: "token", lifetime: 10 * time.Hour})
+			rp.ids["FAKE1bf464-FAKEd4632a5de0f74fa89d"] = k.token()
+		})
 	case "479":
 		rp.addWorkspace("admin", "ws-gone")
 		rp.learnAgent("0e5fe7b2-9be2-4929-a6e7-393a86b09489", "admin/ws-gone")
@@ -186,7 +203,7 @@ func (rp *replayer) prepareBuilds(id string) {
 			if rp.s.as.old { // it has come back since it was frozen
 				st.byFullName["admin/ws1"].latest().agent.lost = nil
 			}
-			for _, name := range []string{"cc", "ws-hang", "ws-gone"} {
+			for _, name := range []string{"cc", "ws-hang", "ws-gone", "ws-logs"} {
 				if w := st.byFullName["admin/"+name]; w != nil {
 					st.removeWorkspace(w)
 				}
@@ -275,6 +292,17 @@ const stoppedAgent = "83eb17bd-9446-429f-bf4c-2bd39f7e1eea"
 func (rp *replayer) whenOpen(f func()) {
 	rp.s.wg.Go(func() {
 		for rp.s.stats.terminals.Load() == 0 && rp.s.ctx.Err() == nil {
+			runtime.Gosched()
+		}
+		rp.locked(f)
+	})
+}
+
+// afterRequest does something as soon as one more request has come.
+func (rp *replayer) afterRequest(f func()) {
+	before := rp.s.stats.requests.Load()
+	rp.s.wg.Go(func() {
+		for rp.s.stats.requests.Load() == before && rp.s.ctx.Err() == nil {
 			runtime.Gosched()
 		}
 		rp.locked(f)

@@ -150,6 +150,39 @@ func TestAnSSHShellReadsCommandsAndATerminalEchoesThem(t *testing.T) {
 	require.Equal(t, 4, exit.ExitStatus())
 }
 
+func TestACommandInAnSSHTerminalHasItsStatus(t *testing.T) {
+	s := Start(t, Config{Workspaces: 1})
+	c, _ := dialSSH(t, s, "admin/scaletest-0")
+	for command, want := range map[string]struct {
+		typed, out string
+		status     int
+	}{
+		"nosuch": {"", "/bin/bash: line 1: nosuch: command not found\r\n", 127},
+		"false":  {"", "", 1},
+		"cat":    {"half\x03", "half^C", 130},
+		"echo a": {"", "a\r\n", 0},
+	} {
+		ses := newSession(t, c)
+		require.NoError(t, ses.RequestPty("xterm", 25, 80, ssh.TerminalModes{}))
+		in, err := ses.StdinPipe()
+		require.NoError(t, err)
+		var out bytes.Buffer
+		ses.Stdout = &out
+		require.NoError(t, ses.Start(command))
+		_, err = io.WriteString(in, want.typed)
+		require.True(t, err == nil || want.typed == "")
+		err = ses.Wait()
+		var exit *ssh.ExitError
+		if want.status != 0 {
+			require.ErrorAs(t, err, &exit, command)
+			require.Equal(t, want.status, exit.ExitStatus(), command)
+		} else {
+			require.NoError(t, err, command)
+		}
+		require.Equal(t, want.out, out.String(), command)
+	}
+}
+
 func TestSSHRequestsAreAnsweredAndSignalsEndAProgram(t *testing.T) {
 	s := Start(t, Config{Workspaces: 1})
 	c, _ := dialSSH(t, s, "admin/scaletest-0")

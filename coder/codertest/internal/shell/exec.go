@@ -30,32 +30,28 @@ func Exec(ctx context.Context, command string, env map[string]string, s Streams)
 	if strings.TrimSpace(command) != "" {
 		return sh.execAll(ctx, command, s)
 	}
-	code := 0
 	lines := bufio.NewReader(s.In)
 	s.In = lines
 	for !sh.exited {
 		line, err := lines.ReadString('\n')
 		if strings.TrimSpace(line) != "" {
-			code = sh.execAll(ctx, line, s)
+			sh.execAll(ctx, line, s)
 		}
 		if err != nil {
 			break
 		}
 	}
-	return code
+	return sh.code
 }
 
-func (sh *interpreter) execAll(ctx context.Context, command string, s Streams) (code int) {
+func (sh *interpreter) execAll(ctx context.Context, command string, s Streams) int {
 	for _, c := range splitCommands(command) {
 		if sh.exited || ctx.Err() != nil {
 			break
 		}
-		code = sh.exec(ctx, c, s)
+		sh.code = sh.exec(ctx, c, s)
 	}
-	if sh.exited {
-		return sh.code
-	}
-	return code
+	return sh.code
 }
 
 // exec runs one command.
@@ -80,25 +76,22 @@ func (sh *interpreter) exec(ctx context.Context, command string, s Streams) int 
 		return status(n, err)
 	case "sleep":
 		return pause(ctx, args)
-	case "false":
-		return 1
 	case "env":
 		for k, v := range sh.vars {
 			fmt.Fprintf(s.Out, "%s=%s\n", k, v)
 		}
 		return 0
 	}
-	text, reads := sh.run(strings.Join(quoted(words), " "), "")
-	if reads == none && strings.HasSuffix(text, ": command not found\n") && !builtin(words[0]) {
-		fmt.Fprintf(s.Err, "bash: line 1: %s", text)
-		return notFound
+	text, _ := sh.run(strings.Join(quoted(words), " "), "bash: line 1: ")
+	to := s.Out
+	if sh.code == notFound && words[0] != "exit" {
+		to = s.Err
 	}
-	return status(io.WriteString(s.Out, text))
+	if _, err := io.WriteString(to, text); err != nil {
+		return 1
+	}
+	return sh.code
 }
-
-// builtin reports whether what looks like an error may be the output of a
-// command.
-func builtin(name string) bool { return name == "echo" }
 
 // quoted protects words that have been taken apart already.
 func quoted(words []string) []string {
@@ -257,6 +250,6 @@ func pause(ctx context.Context, args []string) int {
 	case <-t.C:
 		return 0
 	case <-ctx.Done():
-		return 130
+		return interrupted
 	}
 }

@@ -96,7 +96,7 @@ func (l *login) enter(out []byte) ([]byte, bool) {
 	return append(out, pasteOn+prompt...), false
 }
 
-// Code is what exit was given.
+// Code is the status of the last command.
 func (l *login) Code() int { return l.sh.code }
 
 func (l *login) Resize(out []byte, size Size) []byte {

@@ -22,7 +22,7 @@ type Program interface {
 	Type(out, typed []byte) ([]byte, bool)
 	// Resize changes the window.
 	Resize(out []byte, size Size) []byte
-	// Code is the status of a program that has ended by exit, 0 otherwise.
+	// Code is the status of a program that has ended.
 	Code() int
 }
 
@@ -46,6 +46,9 @@ type commandLine struct {
 	handle tty.Handler
 	over   bool
 }
+
+// interrupted is the status of a command that was ended by ^C.
+const interrupted = 130
 
 // foreground is a command that reads what is typed.
 type foreground int
@@ -92,12 +95,12 @@ func (c *commandLine) event(out []byte, e tty.Event, line []byte) []byte {
 	case e == tty.EOF && c.fg != asleep:
 		out = c.next(out)
 	case e == tty.Interrupt, e == tty.Quit:
-		c.fg, c.over = none, true
+		c.fg, c.over, c.sh.code = none, true, interrupted
 	}
 	return out
 }
 
-// Code is what exit was given.
+// Code is the status of the last command.
 func (c *commandLine) Code() int { return c.sh.code }
 
 func (c *commandLine) Resize(out []byte, size Size) []byte {
@@ -110,7 +113,7 @@ type interpreter struct {
 	size   Size
 	vars   map[string]string
 	exited bool
-	code   int // of exit
+	code   int // of the last command, or what exit was given
 }
 
 // run gives a command's output, or says that it reads what is typed.
@@ -123,6 +126,9 @@ func (sh *interpreter) run(command, prefix string) (string, foreground) {
 	if name, value, ok := strings.Cut(words[0], "="); ok && len(args) == 0 && name != "" {
 		sh.vars[name] = value
 		return "", none
+	}
+	if words[0] != "exit" && words[0] != "logout" {
+		sh.code = 0
 	}
 	switch words[0] {
 	case "echo":
@@ -147,7 +153,10 @@ func (sh *interpreter) run(command, prefix string) (string, foreground) {
 		return "root\n", none
 	case "pwd":
 		return "/root\n", none
-	case "true", "false", ":":
+	case "false":
+		sh.code = 1
+		return "", none
+	case "true", ":":
 		return "", none
 	case "cat":
 		return "", repeat
@@ -164,6 +173,7 @@ func (sh *interpreter) run(command, prefix string) (string, foreground) {
 		}
 		return "", none
 	}
+	sh.code = notFound
 	return prefix + words[0] + ": command not found\n", none
 }
 
