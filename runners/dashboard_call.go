@@ -1,0 +1,246 @@
+package runners
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coderscale/scaletest/coder"
+	"github.com/coderscale/scaletest/harness"
+)
+
+var (
+	dashboardPolls        = harness.NewCounter("dashboard_polls")
+	dashboardPollsSkipped = harness.NewCounter("dashboard_polls_skipped")
+	dashboardRateLimited  = harness.NewCounter("dashboard_rate_limited")
+	dashboardAbsent       = harness.NewCounter("dashboard_absent")
+)
+
+// pageCall is a kind of call that pages make.
+type pageCall struct {
+	action harness.Action
+	// optional calls are of endpoints that a server may lack, because of its age
+	// or licence: the page does without.
+	optional bool
+}
+
+func newPageCall(name string) *pageCall {
+	return &pageCall{action: harness.NewAction("call_" + name)}
+}
+
+func newOptionalCall(name string) *pageCall {
+	c := newPageCall(name)
+	c.optional = true
+	return c
+}
+
+// The kinds of calls.
+var (
+	callHTML            = newPageCall("html")
+	callAuthMethods     = newPageCall("auth_methods")
+	callFirstUser       = newPageCall("first_user")
+	callMe              = newPageCall("me")
+	callAuthCheck       = newPageCall("authcheck")
+	callEntitlements    = newOptionalCall("entitlements")
+	callExperiments     = newPageCall("experiments")
+	callAppearance      = newOptionalCall("appearance")
+	callBuildInfo       = newPageCall("buildinfo")
+	callOrganizations   = newPageCall("organizations")
+	callUserAppearance  = newPageCall("user_appearance")
+	callRegions         = newOptionalCall("regions")
+	callLatencyCheck    = newOptionalCall("latency_check")
+	callInbox           = newOptionalCall("inbox")
+	callStats           = newOptionalCall("deployment_stats")
+	callHealth          = newPageCall("health")
+	callTasks           = newOptionalCall("tasks")
+	callWorkspaces      = newPageCall("workspaces_list")
+	callTemplates       = newPageCall("templates_list")
+	callUsers           = newPageCall("users_list")
+	callWorkspace       = newPageCall("workspace")
+	callTemplate        = newPageCall("template")
+	callBuilds          = newPageCall("builds_list")
+	callTimings         = newOptionalCall("build_timings")
+	callTemplateVersion = newPageCall("template_version")
+	callQuota           = newOptionalCall("quota")
+	callContainers      = newOptionalCall("containers")
+	callPorts           = newOptionalCall("listening_ports")
+	callPortShare       = newOptionalCall("port_share")
+	callConfig          = newOptionalCall("deployment_config")
+	callExamples        = newOptionalCall("template_examples")
+	callResources       = newPageCall("template_resources")
+	callVersions        = newPageCall("template_versions_list")
+	callInsights        = newOptionalCall("insights")
+	callRoles           = newPageCall("roles_list")
+	callGroups          = newOptionalCall("groups_list")
+	callAllExperiments  = newOptionalCall("experiments_available")
+	callDAUs            = newOptionalCall("active_users")
+	callAudit           = newOptionalCall("audit_list")
+)
+
+// bodies are where answers are read into.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// largestBody is what is kept for the next answer.
+const largestBody = 1 << 20
+
+// ask makes a call that was wanted at an instant. Into receives what is decoded;
+// nil drops the answer. Its error is one of the page, already counted.
+func (v *visit) ask(ctx context.Context, c *pageCall, wanted time.Time, method, path, body string, into any) error {
+	start := time.Now()
+	err := v.exchange(ctx, c, method, path, body, into)
+	end := time.Now()
+	if err != nil && v.over.Load() {
+		return err // the visit has ended it
+	}
+	v.rec.Record(c.action, end.Sub(wanted), end.Sub(start), err)
+	if err != nil {
+		v.rec.Logf("%s: %v", c.action, err)
+	}
+	return err
+}
+
+// request makes a request of the person. Full URLs are of other hosts, such as
+// workspace proxies: they get no token.
+func (v *visit) request(ctx context.Context, method, path, body string) (*http.Request, error) {
+	header := v.header
+	at, err := url.Parse(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if at.Host == "" {
+		if at, err = url.Parse(v.base + path); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", method, path, err)
+		}
+	} else {
+		header = http.Header{}
+	}
+	var req *http.Request
+	if body == "" {
+		req, err = http.NewRequestWithContext(ctx, method, "/", http.NoBody)
+	} else {
+		req, err = http.NewRequestWithContext(ctx, method, "/", strings.NewReader(body))
+		header = header.Clone()
+		header.Set("Content-Type", "application/json")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	req.URL, req.Host, req.Header = at, at.Host, header
+	return req, nil
+}
+
+// exchange sends a request and reads its answer.
+func (v *visit) exchange(ctx context.Context, c *pageCall, method, path, body string, into any) error {
+	req, err := v.request(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	if c == callHTML {
+		v.asBrowser(req)
+	}
+	resp, err := v.client.Transport().RoundTrip(req)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, req.URL.Path, err)
+	}
+	resp.Request = req
+	page := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
+	if resp.StatusCode < 200 || resp.StatusCode > 299 || page && c != callHTML {
+		return v.refused(c, v.client.ResponseError(method+" "+req.URL.Path, resp))
+	}
+	buf := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		if buf.Cap() <= largestBody {
+			buf.Reset()
+			bodies.Put(buf)
+		}
+	}()
+	_, err = buf.ReadFrom(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil {
+		return fmt.Errorf("%s %s: read the answer: %w", method, req.URL.Path, err)
+	}
+	switch into := into.(type) {
+	case nil:
+	case *string:
+		*into = buf.String()
+	default:
+		if err := json.Unmarshal(buf.Bytes(), into); err != nil {
+			return fmt.Errorf("%s %s: the answer is not what this endpoint gives: %w", method, req.URL.Path, err)
+		}
+	}
+	return nil
+}
+
+// absent is the end of an optional call that this server does not answer.
+func absent(err error) bool {
+	return coder.IsUnsupported(err) || coder.IsNotFound(err) || coder.IsForbidden(err) || coder.IsInvalid(err)
+}
+
+// refused decides what a refusal means.
+func (v *visit) refused(c *pageCall, err error) error {
+	switch {
+	case c.optional && absent(err):
+		v.rec.Add(dashboardAbsent, 1)
+		v.setAbsent(c)
+		return nil
+	case coder.IsRateLimited(err):
+		v.rec.Add(dashboardRateLimited, 1)
+		v.putOff(err)
+	case coder.IsUnauthorized(err):
+		v.signedOut(err)
+	}
+	return err
+}
+
+// batch are calls of a page that go out side by side.
+type batch struct {
+	v     *visit
+	calls []func(ctx context.Context, wanted time.Time) error
+}
+
+func (b *batch) add(c *pageCall, method, path, body string, into any) {
+	b.calls = append(b.calls, func(ctx context.Context, wanted time.Time) error {
+		return b.v.ask(ctx, c, wanted, method, path, body, into)
+	})
+}
+
+func (b *batch) get(c *pageCall, path string, into any) {
+	b.add(c, http.MethodGet, path, "", into)
+}
+
+// send makes the calls, as many at a time as a browser does. It returns the
+// first error, when all are answered.
+func (b *batch) send(ctx context.Context, wanted time.Time) error {
+	var mu sync.Mutex
+	var first error
+	next := 0
+	var wg sync.WaitGroup
+	for range min(browserConnections, len(b.calls)) {
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				i := next
+				next++
+				mu.Unlock()
+				if i >= len(b.calls) {
+					return
+				}
+				if err := b.calls[i](ctx, wanted); err != nil {
+					mu.Lock()
+					if first == nil {
+						first = err
+					}
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}
