@@ -161,9 +161,15 @@ func TestACommandInAnSSHTerminalHasItsStatus(t *testing.T) {
 		"false":  {"", "", 1},
 		"cat":    {"half\x03", "half^C", 130},
 		"echo a": {"", "a\r\n", 0},
+		// Without echo, what comes back is what the program has written.
+		"cat; true": {"once\nhalf\x04\x04", "once\r\nhalf", 0},
 	} {
 		ses := newSession(t, c)
-		require.NoError(t, ses.RequestPty("xterm", 25, 80, ssh.TerminalModes{}))
+		modes := ssh.TerminalModes{ssh.ECHO: 1}
+		if command == "cat; true" {
+			modes[ssh.ECHO] = 0
+		}
+		require.NoError(t, ses.RequestPty("xterm", 25, 80, modes))
 		in, err := ses.StdinPipe()
 		require.NoError(t, err)
 		var out bytes.Buffer

@@ -2,6 +2,7 @@ package codertest
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"sync"
 
@@ -16,6 +17,7 @@ type sshSession struct {
 	ch     ssh.Channel
 	env    map[string]string
 	tty    bool
+	quiet  bool // the terminal does not echo
 
 	mu      sync.Mutex
 	size    shell.Size
@@ -62,7 +64,7 @@ func (x *sshSession) request(r *ssh.Request) bool {
 		if ssh.Unmarshal(r.Payload, &m) != nil || x.started {
 			return false
 		}
-		x.tty = true
+		x.tty, x.quiet = true, !echoes(m.Modes)
 		x.resize(m.Columns, m.Rows)
 		return true
 	case "window-change":
@@ -89,6 +91,18 @@ func (x *sshSession) request(r *ssh.Request) bool {
 		return true
 	}
 	return false // no subsystem, no agent, no X11
+}
+
+// echoes reads the modes of a terminal (RFC 4254, section 8), of which only the
+// echo matters here.
+func echoes(modes string) bool {
+	const end, echo, first32 = 0, 53, 160
+	for b := []byte(modes); len(b) >= 5 && b[0] != end && b[0] < first32; b = b[5:] {
+		if b[0] == echo {
+			return binary.BigEndian.Uint32(b[1:]) != 0
+		}
+	}
+	return true
 }
 
 func (x *sshSession) resize(columns, rows uint32) {
@@ -137,6 +151,9 @@ func (x *sshSession) exec(ctx context.Context, command string) {
 func (x *sshSession) terminal(command string) {
 	x.mu.Lock()
 	program := shell.New(command, x.size)
+	if x.quiet {
+		shell.WithoutEcho(program)
+	}
 	out, over := program.Start(nil)
 	x.program = program
 	x.send(out)

@@ -17,7 +17,8 @@ type Stats struct {
 	// Unauthorized, RateLimited and Failed were answered with 401, 429, or an
 	// error that the configuration asked for. Dropped ones got no answer.
 	Unauthorized, RateLimited, Failed, Dropped int64
-	// Connections are open now, on all replicas and the workspace proxy.
+	// Connections are open now, on all replicas and the workspace proxy, with those
+	// of SSH.
 	Connections int
 	// Terminals are connected now, TerminalsOpened since the start.
 	Terminals, TerminalsOpened int64

@@ -45,6 +45,8 @@ type commandLine struct {
 	line   tty.Discipline
 	handle tty.Handler
 	over   bool
+	quiet  bool // what is typed is not echoed
+	kept   int  // how much of the output is no echo
 }
 
 // interrupted is the status of a command that was ended by ^C.
@@ -83,11 +85,26 @@ func (c *commandLine) Type(out, typed []byte) ([]byte, bool) {
 	if c.over {
 		return out, true
 	}
+	c.kept = len(out)
 	out = c.line.Input(out, typed, c.handle)
+	if c.quiet {
+		out = out[:c.kept]
+	}
 	return out, c.over
 }
 
+// WithoutEcho turns the echo of a command line off, as stty -echo does. A login
+// shell is not affected: it echoes by itself.
+func WithoutEcho(p Program) {
+	if c, ok := p.(*commandLine); ok {
+		c.quiet = true
+	}
+}
+
 func (c *commandLine) event(out []byte, e tty.Event, line []byte) []byte {
+	if c.quiet {
+		out = out[:c.kept]
+	}
 	switch {
 	case c.over:
 	case e == tty.Line && c.fg == repeat:
@@ -97,6 +114,7 @@ func (c *commandLine) event(out []byte, e tty.Event, line []byte) []byte {
 	case e == tty.Interrupt, e == tty.Quit:
 		c.fg, c.over, c.sh.code = none, true, interrupted
 	}
+	c.kept = len(out)
 	return out
 }
 
