@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -89,14 +90,23 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // largestBody is what is kept for the next answer.
 const largestBody = 1 << 20
 
+// errAbsent is the end of an optional call that this server does not answer. The
+// page does without it.
+var errAbsent = errors.New("this server does not have it")
+
 // ask makes a call that was wanted at an instant. Into receives what is decoded;
-// nil drops the answer. Its error is one of the page, already counted.
+// nil drops the answer. Its error is already counted, and errAbsent is none.
 func (v *visit) ask(ctx context.Context, c *pageCall, wanted time.Time, method, path, body string, into any) error {
 	start := time.Now()
 	err := v.exchange(ctx, c, method, path, body, into)
 	end := time.Now()
 	if err != nil && v.over.Load() {
 		return err // the visit has ended it
+	}
+	if err == errAbsent {
+		v.rec.Add(dashboardAbsent, 1)
+		v.rec.Record(c.action, end.Sub(wanted), end.Sub(start), nil)
+		return err
 	}
 	v.rec.Record(c.action, end.Sub(wanted), end.Sub(start), err)
 	if err != nil {
@@ -177,7 +187,8 @@ func (v *visit) exchange(ctx context.Context, c *pageCall, method, path, body st
 	return nil
 }
 
-// absent is the end of an optional call that this server does not answer.
+// absent reports whether an answer says that there is no such thing here: a
+// server says so in many ways.
 func absent(err error) bool {
 	return coder.IsUnsupported(err) || coder.IsNotFound(err) || coder.IsForbidden(err) || coder.IsInvalid(err)
 }
@@ -186,9 +197,7 @@ func absent(err error) bool {
 func (v *visit) refused(c *pageCall, err error) error {
 	switch {
 	case c.optional && absent(err):
-		v.rec.Add(dashboardAbsent, 1)
-		v.setAbsent(c)
-		return nil
+		return errAbsent
 	case coder.IsRateLimited(err):
 		v.rec.Add(dashboardRateLimited, 1)
 		v.putOff(err)
@@ -201,13 +210,30 @@ func (v *visit) refused(c *pageCall, err error) error {
 // batch are calls of a page that go out side by side.
 type batch struct {
 	v     *visit
-	calls []func(ctx context.Context, wanted time.Time) error
+	calls []batchCall
+}
+
+type batchCall struct {
+	kind         *pageCall
+	method       string
+	path, body   string
+	into         any
+	absent, done bool
 }
 
 func (b *batch) add(c *pageCall, method, path, body string, into any) {
-	b.calls = append(b.calls, func(ctx context.Context, wanted time.Time) error {
-		return b.v.ask(ctx, c, wanted, method, path, body, into)
-	})
+	b.calls = append(b.calls, batchCall{kind: c, method: method, path: path, body: body, into: into})
+}
+
+// has reports whether the server has answered a call: it is not one of those that
+// it lacks.
+func (b *batch) has(path string) bool {
+	for i := range b.calls {
+		if b.calls[i].path == path {
+			return b.calls[i].done && !b.calls[i].absent
+		}
+	}
+	return false
 }
 
 func (b *batch) get(c *pageCall, path string, into any) {
@@ -231,7 +257,10 @@ func (b *batch) send(ctx context.Context, wanted time.Time) error {
 				if i >= len(b.calls) {
 					return
 				}
-				if err := b.calls[i](ctx, wanted); err != nil {
+				c := &b.calls[i]
+				err := b.v.ask(ctx, c.kind, wanted, c.method, c.path, c.body, c.into)
+				c.done, c.absent = true, err == errAbsent
+				if err != nil && !c.absent {
 					mu.Lock()
 					if first == nil {
 						first = err

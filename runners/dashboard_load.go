@@ -160,16 +160,18 @@ func (v *visit) loadShell(ctx context.Context, wanted time.Time) error {
 			second.get(callLatencyCheck, strings.TrimSuffix(r.URL, "/")+"/latency-check?cache_bust="+fmt.Sprint(v.rec.User()), nil)
 		}
 	}
-	second.get(callInbox, "/api/v2/notifications/inbox", nil)
-	second.get(callTasks, "/api/v2/tasks", nil)
+	second.get(callInbox, inboxPath, nil)
+	second.get(callTasks, tasksPath, nil)
 	stats := pollStats()
 	if may.Deployment {
 		into, every := stats.into()
-		second.calls = append(second.calls, func(ctx context.Context, wanted time.Time) error {
-			err := v.ask(ctx, callStats, wanted, http.MethodGet, stats.path, "", into)
-			stats.every = every()
-			return err
-		})
+		second.get(callStats, stats.path, into)
+		defer func() {
+			if second.has(stats.path) {
+				stats.every = every()
+				v.startPoll(nil, stats, wanted)
+			}
+		}()
 	}
 	if may.Health {
 		second.get(callHealth, "/api/v2/debug/health?force=false", nil)
@@ -177,13 +179,12 @@ func (v *visit) loadShell(ctx context.Context, wanted time.Time) error {
 	if failed := second.send(ctx, wanted); err == nil {
 		err = failed
 	}
-	v.startPoll(nil, &poll{call: callTasks, path: "/api/v2/tasks", every: pollTasks}, wanted)
-	if may.Deployment {
-		v.startPoll(nil, stats, wanted)
+	if second.has(tasksPath) {
+		v.startPoll(nil, &poll{call: callTasks, path: tasksPath, every: pollTasks}, wanted)
 	}
-	if !v.lacks(callInbox) {
+	if second.has(inboxPath) {
 		v.open(&v.sockets, &socket{name: "inbox", dial: func(ctx context.Context) (source, error) {
-			return v.webSocket(ctx, "/api/v2/notifications/inbox/watch?read_status=unread")
+			return v.webSocket(ctx, inboxPath+"/watch?read_status=unread")
 		}})
 	}
 	return err
@@ -248,7 +249,11 @@ func (l *workspaceList) every() time.Duration {
 	return pollIdleList
 }
 
-const listPath = "/api/v2/workspaces?limit=25&offset=0&q=owner%3Ame"
+const (
+	listPath  = "/api/v2/workspaces?limit=25&offset=0&q=owner%3Ame"
+	inboxPath = "/api/v2/notifications/inbox"
+	tasksPath = "/api/v2/tasks"
+)
 
 func (v *visit) loadWorkspaces(ctx context.Context, p *openPage, wanted time.Time) error {
 	v.mu.Lock()

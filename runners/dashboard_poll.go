@@ -27,9 +27,9 @@ type poll struct {
 	busy  bool
 }
 
-// start adds a poll to a page, or with nil to the whole visit.
+// startPoll adds a poll to a page, or with nil to the whole visit.
 func (v *visit) startPoll(page *openPage, p *poll, from time.Time) {
-	if v.group.cfg.NoPolls || v.lacks(p.call) {
+	if v.group.cfg.NoPolls {
 		return
 	}
 	p.next = from.Add(p.every)
@@ -51,7 +51,7 @@ func (v *visit) firePolls(now time.Time) (due time.Time) {
 	for _, list := range [2][]*poll{v.polls, v.page.polls} {
 		for _, p := range list {
 			switch {
-			case p.busy || v.absent[p.call] || v.ended != nil:
+			case p.busy || v.ended != nil:
 				continue
 			case p.next.Before(v.notBefore):
 				p.next = v.notBefore
@@ -80,6 +80,9 @@ func (v *visit) poll(ctx context.Context, p *poll, wanted time.Time) {
 		into, every = p.into()
 	}
 	err := v.ask(ctx, p.call, wanted, http.MethodGet, p.path, "", into)
+	if err == errAbsent {
+		return // busy for ever
+	}
 	v.mu.Lock()
 	if err == nil && every != nil {
 		p.every = every()

@@ -39,7 +39,6 @@ type visit struct {
 	orgs      []string
 	own       []string // full names of workspaces to open
 	templates []templateRef
-	absent    map[*pageCall]bool
 	notBefore time.Time // until when the server has asked to wait
 	ended     error     // why the visit can't go on
 }
@@ -259,22 +258,6 @@ func (v *visit) changed() {
 	case v.wake <- struct{}{}:
 	default:
 	}
-}
-
-func (v *visit) setAbsent(c *pageCall) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.absent == nil {
-		v.absent = map[*pageCall]bool{}
-	}
-	v.absent[c] = true
-}
-
-// lacks reports whether the server has said that it does not have an endpoint.
-func (v *visit) lacks(c *pageCall) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.absent[c]
 }
 
 // lagMeter measures how late clicks and polls go out.

@@ -100,10 +100,18 @@ func (v *visit) loadWorkspace(ctx context.Context, p *openPage, wanted time.Time
 			of := "/api/v2/workspaceagents/" + a.ID.String()
 			b.get(callContainers, of+"/containers", nil)
 			b.get(callPorts, of+"/listening-ports", nil)
-			v.startPoll(p, &poll{call: callPorts, path: of + "/listening-ports", every: pollPorts}, wanted)
 		}
 	}
 	err = b.send(ctx, wanted)
+	for _, a := range w.Build.agents() {
+		of := "/api/v2/workspaceagents/" + a.ID.String()
+		if b.has(of + "/listening-ports") {
+			v.startPoll(p, &poll{call: callPorts, path: of + "/listening-ports", every: pollPorts}, wanted)
+		}
+		if b.has(of + "/containers") {
+			v.openSocket(p, of+"/containers/watch", false)
+		}
+	}
 	v.openSockets(p, &w.Build)
 	return err
 }
@@ -144,9 +152,6 @@ func (v *visit) openSockets(p *openPage, b *shownBuild) {
 		v.open(&p.sockets, &socket{name: "metadata of " + a.ID.String(), dial: func(ctx context.Context) (source, error) {
 			return v.watch(ctx, at+"/watch-metadata-ws", at+"/watch-metadata")
 		}})
-		if a.Status == coder.AgentConnected && !v.lacks(callContainers) {
-			v.openSocket(p, at+"/containers/watch", false)
-		}
 		if a.Lifecycle != coder.LifecycleReady {
 			v.openSocket(p, at+"/logs?after=0&follow=true", true)
 		}
