@@ -10,7 +10,6 @@ import (
 type agent struct {
 	id, resourceID   uuid.UUID
 	sourceID, script uuid.UUID
-	appIDs           []uuid.UUID
 	build            *build
 	created, updated time.Time
 	firstConnected   *time.Time
@@ -31,9 +30,6 @@ func (st *state) attachAgent(b *build) {
 		build: b, created: now(),
 	}
 	a.updated = a.created
-	for range b.workspace.template.apps {
-		a.appIDs = append(a.appIDs, st.newID())
-	}
 	b.agent, b.resourceID = a, a.resourceID
 	st.agents[a.id] = a
 }

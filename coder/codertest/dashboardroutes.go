@@ -160,9 +160,6 @@ func versionResources(c *call, v *version) (int, any) {
 		id: made("agent"), resourceID: b.resourceID, sourceID: made("source"), script: made("script"),
 		build: b, created: v.created, updated: v.created,
 	}
-	for _, app := range v.template.apps {
-		b.agent.appIDs = append(b.agent.appIDs, made("app "+app.Slug))
-	}
 	w.builds = []*build{b}
 	return http.StatusOK, c.s.resourceViews(b)
 }
