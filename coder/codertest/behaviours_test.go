@@ -30,7 +30,7 @@ func TestATerminalOfAnOldVersionEndsWithoutACloseFrame(t *testing.T) {
 
 func TestTerminalsOfAStoppedWorkspaceEndOrHangInAnOldVersion(t *testing.T) {
 	const all = 40
-	s := Start(t, Config{Workspaces: all, Version: "v2.26.0", BuildTime: Fixed(time.Millisecond), Provisioners: all, RateLimit: -1, PingInterval: 10 * time.Millisecond})
+	s := Start(t, Config{Workspaces: all, Version: "v2.26.0", BuildTime: Fixed(time.Millisecond), Provisioners: all, RateLimit: -1})
 	ended := make(chan error, all)
 	for i := range all {
 		agent := agentOf(s, "admin/scaletest-"+itoa(i))
