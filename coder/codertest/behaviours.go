@@ -13,6 +13,7 @@ type behaviours struct {
 	deadAgent           int    // the status of apps and terminals of an agent that is gone
 	provisionerAPI      string // its version
 	agentAPI            string // that of agents
+	tailnetAPI          string // the newest that is spoken
 	appNeedsAgent       bool   // in the name of a subdomain app
 	silentStop          bool   // connections to the agent of a stopped workspace may hang open
 	abruptEnd           bool   // a terminal whose program has ended has no close frame
@@ -32,12 +33,12 @@ type behaviours struct {
 }
 
 func newBehaviours() behaviours {
-	return behaviours{deadAgent: http.StatusNotFound, provisionerAPI: "1.18", agentAPI: "2.10", noLoginNone: true}
+	return behaviours{deadAgent: http.StatusNotFound, provisionerAPI: "1.18", agentAPI: "2.10", tailnetAPI: "2.11", noLoginNone: true}
 }
 
 func oldBehaviours() behaviours {
 	return behaviours{
-		deadAgent: http.StatusBadGateway, provisionerAPI: "1.9", agentAPI: "2.6",
+		deadAgent: http.StatusBadGateway, provisionerAPI: "1.9", agentAPI: "2.6", tailnetAPI: "2.6",
 		appNeedsAgent: true, silentStop: true, abruptEnd: true, onePing: true, canceledRuns: true, unknownUser400: true,
 		oldAgents: true, limitsByAddress: true, noTextLogs: true, noBodyLimit: true, connectingIsHealthy: true,
 		scopesIgnored: true, tokensSlide: true, rawMetadata: true, old: true,

@@ -35,6 +35,7 @@ func (s *Server) dashboardRoutes() {
 	}
 	s.dynamicParameterRoutes()
 	s.notificationRoutes()
+	s.tailnetRoutes()
 }
 
 var noContainers = apiError{Message: "Dev Container feature not enabled.", Detail: "To enable this feature, set CODER_AGENT_DEVCONTAINERS_ENABLE=true in your template."}

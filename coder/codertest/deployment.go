@@ -148,15 +148,17 @@ func deploymentStats(c *call) (int, any) {
 
 // connection is how clients reach agents. There is no relay behind it.
 func (s *Server) connection() any {
+	return object{"derp_map": s.derpMap(), "derp_force_websockets": false, "disable_direct_connections": true, "hostname_suffix": "coder"}
+}
+
+// derpMap is where relays would be: the deployment itself.
+func (s *Server) derpMap() any {
 	host, port, _ := net.SplitHostPort(strings.TrimPrefix(s.url, "http://"))
 	n, _ := strconv.Atoi(port) // it is the port of a listener
-	return object{
-		"derp_map": object{"Regions": map[string]object{"999": {
-			"EmbeddedRelay": true, "RegionID": 999, "RegionCode": "coder", "RegionName": "Coder Embedded Relay",
-			"Nodes": []object{{"Name": "999b", "RegionID": 999, "HostName": host, "STUNPort": -1, "DERPPort": n, "ForceHTTP": true}},
-		}}},
-		"derp_force_websockets": false, "disable_direct_connections": true, "hostname_suffix": "coder",
-	}
+	return derpMapJSON{map[string]derpRegionJSON{"999": {
+		EmbeddedRelay: true, RegionID: 999, RegionCode: "coder", RegionName: "Coder Embedded Relay",
+		Nodes: []derpNodeJSON{{Name: "999b", RegionID: 999, HostName: host, STUNPort: -1, DERPPort: n, ForceHTTP: true}},
+	}}}
 }
 
 func provisionerDaemons(c *call) (int, any) {

@@ -54,8 +54,8 @@
 //
 // # What is missing
 //
-// There is no tailnet on the wire, and agents do not connect to the API: they are
-// part of the deployment. Nothing stops a workspace by itself when its time is
+// There is no tailnet on the wire, only the refusals of one, and agents do not
+// connect to the API: they are part of the deployment. Nothing stops a workspace by itself when its time is
 // up. Templates are not evaluated: an uploaded one has the parameters and the
 // apps of the configuration. Licensed features are absent but for the workspace
 // proxy and the prebuilt workspaces. testdata/unsupported.txt and

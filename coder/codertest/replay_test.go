@@ -152,7 +152,7 @@ func replay(t *testing.T, version string, all []*recording, twins map[string]str
 		}
 	}
 	t.Logf("%d of %d recordings", passed, len(all))
-	require.GreaterOrEqual(t, passed, 150)
+	require.GreaterOrEqual(t, passed, 390)
 }
 
 // play sends what was sent and compares what comes back.

@@ -150,6 +150,13 @@ func message(v any, opcode byte) []byte {
 // send sends a value in one frame.
 func (st *stream) send(v any) { st.write(message(v, wsframe.Text)) }
 
+// sendBinary is sendFragmented with another kind of message.
+func (st *stream) sendBinary(v any) {
+	b := message(v, wsframe.Binary)
+	b[0] &^= 0x80
+	st.write(append(b, 0x80|wsframe.Continuation, 0))
+}
+
 // sendFragmented sends a value as logs are sent: a frame that is not the last
 // one, and an empty one that is.
 func (st *stream) sendFragmented(v any) {
