@@ -81,29 +81,13 @@ func collect(c *harness.Collection, action harness.Action, st traffic.PumpStats)
 // and answered, or until its connection is lost, which it returns. It returns
 // when the last echoes are back, or after the drain time.
 func untilEnd(ctx context.Context, rec *harness.Recorder, stream *traffic.Stream, drain time.Duration) error {
-	wait, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		select {
-		case <-rec.Done():
-			cancel()
-		case <-wait.Done():
-		}
-	}()
-	err := stream.Wait(wait)
-	cancel()
-	<-ended
+	over, err := stream.WaitFor(ctx, rec.Done())
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case err == nil:
-		return nil
-	case !errors.Is(err, context.Canceled):
-		if errors.Is(err, io.EOF) {
-			return io.ErrUnexpectedEOF // an end that nobody asked for
-		}
+	case errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF // an end that nobody asked for
+	case err != nil || !over:
 		return err
 	}
 	stream.Stop()

@@ -48,6 +48,10 @@ func runSink() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
+	if serve := otherSinks[os.Getenv(childEnv)]; serve != nil {
+		fmt.Fprintln(os.Stderr, serve(listener))
+		os.Exit(1)
+	}
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -56,6 +60,9 @@ func runSink() {
 		go sinkConn(conn)
 	}
 }
+
+// otherSinks are servers of other kinds.
+var otherSinks = map[string]func(net.Listener) error{}
 
 func tlsListener(l net.Listener) (net.Listener, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -176,11 +176,10 @@ func (c SSHConfig) Runner() func(user int) (harness.Runner, error) {
 		if c.Share && len(c.Workspaces) > 0 {
 			index %= len(c.Workspaces)
 		}
-		w, err := pick(c.Workspaces, index)
-		if err != nil {
+		if _, err := pick(c.Workspaces, index); err != nil {
 			return nil, err
 		}
-		return &sshUser{group: g, workspace: w}, nil
+		return &sshUser{group: g, workspace: &c.Workspaces[index]}, nil
 	}
 }
 

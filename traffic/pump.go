@@ -89,6 +89,9 @@ type Pump struct {
 	pick    percore.Picker
 	shards  []pumpShard
 	buffers sync.Pool // *[]byte, for connections that wait without one
+	toWrite chan *Stream
+	closing sync.Once
+	closed  chan struct{}
 	streams atomic.Int64
 }
 
@@ -142,7 +145,10 @@ func NewPump(cfg PumpConfig) (*Pump, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pump{cfg: cfg, payload: payload, frames: payload.chunks}
+	p := &Pump{
+		cfg: cfg, payload: payload, frames: payload.chunks,
+		toWrite: make(chan *Stream), closed: make(chan struct{}),
+	}
 	if cfg.Encode != nil {
 		p.frames = payload.Encode(cfg.Encode)
 	}
@@ -220,7 +226,34 @@ func (p *Pump) Pacer() *Pacer { return p.pacer }
 
 // Close stops sending. It does not touch the connections: close them before,
 // to end their readers.
-func (p *Pump) Close() { p.pacer.Close() }
+func (p *Pump) Close() {
+	p.pacer.Close()
+	p.closing.Do(func() { close(p.closed) })
+}
+
+// write has a goroutine write what is pending on a stream whose connection may
+// block. Those that have written before are taken first: their stacks have grown
+// to what a write needs, and to grow one for each message cost as much as the
+// message.
+func (p *Pump) write(s *Stream) {
+	select {
+	case p.toWrite <- s:
+	default:
+		go p.writeOn(s)
+	}
+}
+
+// writeOn writes on a stream, and then on those that come.
+func (p *Pump) writeOn(s *Stream) {
+	for {
+		s.writeAll()
+		select {
+		case s = <-p.toWrite:
+		case <-p.closed:
+			return
+		}
+	}
+}
 
 // Streams is how many connections are attached.
 func (p *Pump) Streams() int { return int(p.streams.Load()) }

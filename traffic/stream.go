@@ -50,7 +50,6 @@ type Stream struct {
 	send     Cursor // the next tick to be sent
 	pending  int64  // ticks due and neither sent nor dropped
 	chunks   int64  // chunks sent
-	writer   func() // writeAll, made once, so that starting it allocates nothing
 	matching matcher
 	idle     chan struct{} // closed when nothing is pending or outstanding
 }
@@ -62,7 +61,6 @@ func newStream(p *Pump, index int, start time.Duration) *Stream {
 		first: int64(index) * 7919 * int64(p.payload.perTick) % int64(p.payload.Len()),
 		send:  Before,
 	}
-	s.writer = s.writeAll
 	s.matching.payload = p.payload
 	s.matching.base = p.payload.chunkStart(s.first)
 	s.due, s.dueLive = p.cfg.Load.Shape.Next(Before)
@@ -106,16 +104,25 @@ func (s *Stream) fireNow() {
 // peer included), until ctx is done, or until all of the load has been sent and
 // answered, which is nil.
 func (s *Stream) Wait(ctx context.Context) error {
+	_, err := s.WaitFor(ctx, nil)
+	return err
+}
+
+// WaitFor is [Stream.Wait] until another event, whichever comes first. It
+// reports whether it was that one.
+func (s *Stream) WaitFor(ctx context.Context, event <-chan struct{}) (came bool, err error) {
 	s.mu.Lock()
 	lost := s.lost
 	s.mu.Unlock()
 	select {
 	case err := <-lost:
-		return err
+		return false, err
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
+	case <-event:
+		return true, nil
 	case <-s.finished():
-		return nil
+		return false, nil
 	}
 }
 
@@ -205,7 +212,7 @@ func (s *Stream) Fire(now time.Duration, lag *histogram.Histogram) time.Duration
 		s.trySend(now, &c)
 	} else if s.conn != nil && s.pending > 0 && !s.busy {
 		s.busy = true
-		go s.writer()
+		s.pump.write(s)
 	}
 	next := Never
 	if s.dueLive {

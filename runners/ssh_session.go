@@ -1,0 +1,140 @@
+package runners
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// sshSession is a session with a command in it.
+type sshSession struct {
+	ssh.Channel
+	small  [smallRead]byte // what it waits with
+	more   bool            // the last read filled that
+	gone   chan struct{}   // closed when its requests have ended
+	status int             // the command's exit status, or -1
+	signal string          // that ended it
+}
+
+// smallRead is what an idle session holds to read into: most wait at any time,
+// and all that they would need is the first of what comes.
+const smallRead = 256
+
+// ReadScratch implements [traffic.ScratchReader]: the beginning of what comes
+// is read into a buffer of its own, the rest into one that is lent.
+func (s *sshSession) ReadScratch(scratch interface {
+	Acquire() []byte
+	Release()
+}) ([]byte, error) {
+	buf := s.small[:]
+	if s.more {
+		buf = scratch.Acquire()
+	}
+	n, err := s.Read(buf)
+	s.more = n == len(buf)
+	return buf[:n], err
+}
+
+// open opens a session and starts a command in it. An empty command is a shell.
+func (u *sshUser) open(ctx context.Context, command string, terminal bool) (*sshSession, error) {
+	stop := context.AfterFunc(ctx, func() { _ = u.client.Close() })
+	defer stop()
+	ch, requests, err := u.client.OpenChannel("session", nil)
+	if err != nil {
+		return nil, err
+	}
+	s := &sshSession{Channel: ch, gone: make(chan struct{}), status: -1}
+	go s.listen(requests)
+	ask := func(name string, payload []byte) error {
+		ok, err := ch.SendRequest(name, true, payload)
+		if err == nil && !ok {
+			err = errors.New("the server refused it")
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	}
+	if terminal {
+		err = ask("pty-req", ssh.Marshal(&ptyRequest{Term: "xterm-256color", Columns: 80, Rows: 25}))
+	}
+	switch {
+	case err != nil:
+	case command == "":
+		err = ask("shell", nil)
+	default:
+		err = ask("exec", ssh.Marshal(&execRequest{command}))
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// ptyRequest and execRequest are RFC 4254, sections 6.2 and 6.5.
+type ptyRequest struct {
+	Term                         string
+	Columns, Rows, Width, Height uint32
+	Modes                        string
+}
+
+type execRequest struct{ Command string }
+
+// listen takes what the server says about the session.
+func (s *sshSession) listen(requests <-chan *ssh.Request) {
+	defer close(s.gone)
+	for r := range requests {
+		switch r.Type {
+		case "exit-status":
+			var exit struct{ Status uint32 }
+			if ssh.Unmarshal(r.Payload, &exit) == nil {
+				s.status = int(exit.Status)
+			}
+		case "exit-signal":
+			var exit struct {
+				Signal     string
+				CoreDumped bool
+				Error      string
+				Language   string
+			}
+			if ssh.Unmarshal(r.Payload, &exit) == nil {
+				s.signal = exit.Signal
+			}
+		}
+		if r.WantReply {
+			_ = r.Reply(false, nil)
+		}
+	}
+}
+
+// ended says how the command ended, once it has. It is nil while nobody knows.
+func (s *sshSession) ended() error {
+	select {
+	case <-s.gone:
+	case <-time.After(100 * time.Millisecond):
+		return nil
+	}
+	switch {
+	case s.signal != "":
+		return fmt.Errorf("the command was ended by signal %s", s.signal)
+	case s.status >= 0:
+		said, _ := io.ReadAll(io.LimitReader(s.Stderr(), 1<<10)) // what there is
+		return fmt.Errorf("the command ended with status %d: %s", s.status, said)
+	}
+	return nil
+}
+
+// close ends the session and waits for its goroutine.
+func (s *sshSession) close() {
+	_ = s.Close()
+	// The server answers, or the connection's end stands for it.
+	select {
+	case <-s.gone:
+	case <-time.After(time.Second):
+	}
+}
