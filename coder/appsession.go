@@ -106,6 +106,8 @@ func (s *AppSession) HTTPClient() *http.Client {
 // Dial opens a WebSocket to the app. The context bounds the opening only. A
 // redirect on the same host is followed, such as the one (307) for a missing
 // slash. A refusal is an [Error]; see [IsAgentUnreachable].
+//
+// GET {app} (WebSocket)
 func (s *AppSession) Dial(ctx context.Context) (*AppConn, error) {
 	action := "open app " + s.url.Path + " on " + s.url.Host
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)

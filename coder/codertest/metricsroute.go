@@ -20,7 +20,7 @@ func debugMetrics(c *call) (int, any) {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
 	}
 	stats := c.s.Stats()
-	family("coderd_api_requests_processed_total", "counter", "The total number of processed API requests")
+	family("coderd_api_requests_processed_total", "counter", "Requests of the API that were answered.")
 	routes := slices.SortedFunc(maps.Keys(stats.Routes), func(a, b RouteCode) int {
 		return cmp.Or(strings.Compare(a.Route, b.Route), a.Code-b.Code)
 	})
@@ -41,11 +41,11 @@ func debugMetrics(c *call) (int, any) {
 	}
 	running, waiting := c.s.jobs.running, len(c.s.jobs.queue)
 	st.mu.RUnlock()
-	family("coderd_api_workspace_latest_build", "gauge", "The current number of workspace builds by status.")
+	family("coderd_api_workspace_latest_build", "gauge", "Workspaces by the status of their latest build.")
 	for _, status := range slices.Sorted(maps.Keys(builds)) {
 		fmt.Fprintf(&b, "coderd_api_workspace_latest_build{status=%q} %d\n", status, builds[status])
 	}
-	family("coderd_agents_connections", "gauge", "Agent connections with statuses.")
+	family("coderd_agents_connections", "gauge", "Agents of running workspaces by whether they are connected.")
 	for _, status := range slices.Sorted(maps.Keys(agents)) {
 		fmt.Fprintf(&b, "coderd_agents_connections{status=%q} %d\n", status, agents[status])
 	}
@@ -53,9 +53,9 @@ func debugMetrics(c *call) (int, any) {
 		name, help string
 		value      int64
 	}{
-		{"coderd_api_total_user_count", "The total number of registered users.", int64(users)},
-		{"coderd_provisionerd_jobs_current", "The number of currently running provisioner jobs.", int64(running)},
-		{"coderd_provisionerd_num_daemons", "The number of provisioner daemons.", int64(c.s.cfg.Provisioners)},
+		{"coderd_api_total_user_count", "Users who are not deleted.", int64(users)},
+		{"coderd_provisionerd_jobs_current", "Jobs that a provisioner works on.", int64(running)},
+		{"coderd_provisionerd_num_daemons", "Provisioners that take jobs.", int64(c.s.cfg.Provisioners)},
 		{"codertest_jobs_waiting", "Jobs that no provisioner has taken yet.", int64(waiting)},
 		{"codertest_connections", "Open TCP connections.", int64(stats.Connections)},
 		{"codertest_terminals", "Open terminals.", stats.Terminals},
