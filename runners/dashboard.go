@@ -202,10 +202,9 @@ type dashboardUser struct {
 func (u *dashboardUser) Setup(ctx context.Context, rec *harness.Recorder) error {
 	u.client = u.person.Client.Isolated()
 	t := u.client.Transport()
-	t.MaxConnsPerHost = browserConnections
 	t.MaxIdleConnsPerHost = u.group.cfg.IdleConnections
 	// Most answers that idle people get are small.
-	t.ReadBufferSize, t.WriteBufferSize = 2<<10, 1<<10
+	t.ReadBufferSize, t.WriteBufferSize = 1<<10, 512
 	rec.Observe(&u.group.lag)
 	u.group.warnOfLimits(ctx, rec, u.client)
 	return nil

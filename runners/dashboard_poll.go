@@ -32,8 +32,8 @@ func (v *visit) startPoll(page *openPage, p *poll, from time.Time) {
 	if v.group.cfg.NoPolls {
 		return
 	}
-	p.next = from.Add(p.every)
 	v.mu.Lock()
+	v.after(p, from)
 	if page == nil {
 		v.polls = append(v.polls, p)
 	} else {
@@ -87,13 +87,18 @@ func (v *visit) poll(ctx context.Context, p *poll, wanted time.Time) {
 	if err == nil && every != nil {
 		p.every = every()
 	}
-	p.next = wanted.Add(p.every)
+	v.after(p, wanted)
+	p.busy = false
+	v.mu.Unlock()
+	v.changed()
+}
+
+// after sets when a poll is due that was due before at an instant.
+func (v *visit) after(p *poll, last time.Time) {
+	p.next = last.Add(p.every)
 	if late := time.Since(p.next); late > 0 {
 		skipped := late/p.every + 1
 		p.next = p.next.Add(skipped * p.every)
 		v.rec.Add(dashboardPollsSkipped, int64(skipped))
 	}
-	p.busy = false
-	v.mu.Unlock()
-	v.changed()
 }

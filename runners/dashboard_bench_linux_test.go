@@ -1,0 +1,222 @@
+package runners_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/coderscale/scaletest/coder"
+	"github.com/coderscale/scaletest/coder/codertest"
+	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/runners"
+)
+
+// deploymentEnv makes the test binary a deployment: what it costs must not be
+// counted with the client.
+const deploymentEnv = "RUNNERS_TEST_DEPLOYMENT"
+
+// runDeployment serves a deployment of a hundred members with a workspace each.
+// It never returns.
+func runDeployment() {
+	server, err := codertest.New(codertest.Config{Users: 100, Workspaces: 100, RateLimit: -1, LoginRateLimit: -1})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(server.URL(), server.OwnerToken())
+	_, _ = io.Copy(io.Discard, os.Stdin) // ends with its parent
+	os.Exit(0)
+}
+
+func init() {
+	if os.Getenv(deploymentEnv) != "" {
+		runDeployment()
+	}
+}
+
+// startDeployment runs a deployment in a process of its own.
+func startDeployment(tb testing.TB) *coder.Client {
+	tb.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), deploymentEnv+"=1")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(tb, err)
+	in, err := cmd.StdinPipe()
+	require.NoError(tb, err)
+	require.NoError(tb, cmd.Start())
+	tb.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(tb, err)
+	url, token, _ := strings.Cut(strings.TrimSpace(line), " ")
+	c, err := coder.New(coder.Config{URL: url, Token: token})
+	require.NoError(tb, err)
+	tb.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// liveBytes is what is in use on the heap and on stacks, garbage left out.
+func liveBytes() float64 {
+	runtime.GC()
+	runtime.GC() // the second one shrinks stacks and empties pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc + m.StackInuse)
+}
+
+// BenchmarkDashboardMemory measures what a person at the dashboard costs the
+// client: 5,000 of them, one half on the page of a workspace, with three sockets
+// open (inbox, workspace, metadata), the other on the list of workspaces, with one,
+// and each with an idle HTTP connection and polls going on. The baseline is 5,000 times two bare WebSockets and one idle HTTP connection, with
+// the default buffers of gorilla/websocket and net/http. The deployment is
+// another process.
+//
+//	B/user            heap and stacks of this process for each person
+//	resident-B/user   its resident memory
+//	baseline-B/user   heap and stacks of the baseline
+//	x-baseline        the ratio of the first to the third
+func BenchmarkDashboardMemory(b *testing.B) {
+	const users = 5000
+	needDescriptors(b, 3*users+3000)
+	client := startDeployment(b)
+	people := benchPeople(b, client)
+	for b.Loop() {
+		before := liveBytes()
+		hangUp := dialBaseline(b, people, users)
+		baseline := (liveBytes() - before) / users
+		hangUp()
+
+		reached := make(chan struct{})
+		var once sync.Once
+		opened := uint64(0)
+		before, resident := liveBytes(), residentBytes(b)
+		run, err := harness.Start(context.Background(), harness.Plan{
+			MaxLag:       time.Hour,
+			GracefulStop: 30 * time.Second,
+			OnSnapshot: func(s harness.Snapshot) {
+				if opened += s.Scenarios[0].Actions["page_workspace"].Count; opened >= users*3/4 {
+					once.Do(func() { close(reached) })
+				}
+			},
+			Scenarios: []harness.Scenario{{
+				Name: "dashboard",
+				Runner: runners.DashboardConfig{
+					People: people, Share: true, IdleConnections: 1, Interval: 45 * time.Second, Jitter: 5 * time.Second,
+					Journey: []runners.PageWeight{{Page: runners.PageWorkspace, Weight: 1}, {Page: runners.PageWorkspaces, Weight: 1}},
+				}.Runner(),
+				Schedule: harness.AllAtOnce(users).Hold(10 * time.Minute),
+			}},
+		})
+		require.NoError(b, err)
+		<-reached
+		ours := (liveBytes() - before) / users
+		rss := float64(residentBytes(b)-resident) / users
+		run.Stop()
+		s := run.Wait().Scenarios[0]
+		require.Zero(b, s.Counters["sockets_lost"])
+		for name, a := range s.Actions {
+			require.Zero(b, a.Errors, name)
+		}
+		b.ReportMetric(ours, "B/user")
+		b.ReportMetric(rss, "resident-B/user")
+		b.ReportMetric(baseline, "baseline-B/user")
+		b.ReportMetric(ours/baseline, "x-baseline")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// benchPeople are the members of the deployment.
+func benchPeople(b *testing.B, c *coder.Client) []runners.Person {
+	users, err := c.AllUsers(b.Context(), coder.UsersQuery{})
+	require.NoError(b, err)
+	var out []runners.Person
+	for _, u := range users {
+		if u.Username == "admin" {
+			continue
+		}
+		token, err := c.CreateSessionKey(b.Context(), u.ID.String())
+		require.NoError(b, err)
+		out = append(out, runners.Person{Client: c.WithToken(token), User: u})
+	}
+	return out
+}
+
+// dialBaseline opens what a careless client would: for each user two WebSockets
+// that are read, and a connection on which a request was answered.
+func dialBaseline(b *testing.B, people []runners.Person, users int) (hangUp func()) {
+	type one struct {
+		client  *http.Client
+		sockets []*websocket.Conn
+	}
+	all := make([]one, users)
+	var dialing, reading sync.WaitGroup
+	for w := range 16 {
+		dialing.Go(func() {
+			for i := w; i < users; i += 16 {
+				p := people[i%len(people)]
+				base := p.Client.URL().String()
+				header := http.Header{}
+				p.Client.AuthHeader(header)
+				all[i].client = &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{}).DialContext}}
+				req, err := http.NewRequest(http.MethodGet, base+"/api/v2/users/me", nil)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				req.Header = header.Clone()
+				resp, err := all[i].client.Do(req)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+				for range 2 {
+					ws, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(base, "http")+"/api/v2/notifications/inbox/watch?n="+uuid.NewString(), header)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					all[i].sockets = append(all[i].sockets, ws)
+					reading.Go(func() {
+						for {
+							if _, _, err := ws.ReadMessage(); err != nil {
+								return
+							}
+						}
+					})
+				}
+			}
+		})
+	}
+	dialing.Wait()
+	if b.Failed() {
+		b.FailNow()
+	}
+	return func() {
+		for _, o := range all {
+			o.client.CloseIdleConnections()
+			for _, ws := range o.sockets {
+				_ = ws.Close()
+			}
+		}
+		reading.Wait()
+	}
+}
