@@ -160,6 +160,39 @@ func TestApp(t *testing.T) {
 	})
 }
 
+// TestDashboard simulates people at the dashboard, each with a session of their
+// own, who click from page to page. CODER_SCALETEST_DASHBOARD_TARGET_USERS says
+// who; with CODER_SCALETEST_USE_HOST_LOGIN it is the token's own user alone.
+func TestDashboard(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 50, Server: codertest.Config{Users: 50}})
+	people, o := target.People(t), target.Config().Dashboard
+	if target.Embedded() != nil { // it is on for seconds only
+		o.Interval, o.Jitter = time.Second, time.Second/2
+	}
+	scaletest.Run(t, harness.Scenario{
+		Name:       "dashboard",
+		Runner:     runners.DashboardConfig{People: people, Interval: o.Interval, Jitter: o.Jitter, Seed: o.Seed}.Runner(),
+		Schedule:   harness.AllAtOnce(len(people)).Hold(steady(target)),
+		Thresholds: []harness.Threshold{harness.Rate("errors").Below(0.001)},
+	})
+}
+
+// TestAutostart lets all workspaces start by their schedule at the same minute,
+// which takes about three minutes.
+func TestAutostart(t *testing.T) {
+	if !named() {
+		t.Skipf("this test takes three minutes and runs when it is asked for by name: -run '^%s$'", t.Name())
+	}
+	target := scaletest.Embedded{Workspaces: 20, Server: codertest.Config{Provisioners: 10}}.Connect(t)
+	workspaces := target.WorkspacesWhere(t, scaletest.Filter{AnyState: true})
+	scaletest.Run(t, harness.Scenario{
+		Name:       "autostart",
+		Runner:     runners.Autostart(workspaces),
+		Schedule:   harness.AllAtOnce(len(workspaces)).Lasting(4 * time.Minute),
+		Thresholds: []harness.Threshold{harness.Rate("errors").Below(0.01)},
+	})
+}
+
 // TestBuilds restarts all workspaces at once: the storm at nine in the morning.
 func TestBuilds(t *testing.T) {
 	target := connect(t, scaletest.Embedded{Workspaces: 20, Server: codertest.Config{
@@ -244,11 +277,14 @@ func TestScenario(t *testing.T) {
 // name only: nobody should restart all workspaces because they forgot -run.
 func connect(t *testing.T, e scaletest.Embedded) *scaletest.Target {
 	t.Helper()
-	if os.Getenv("CODER_URL") != "" && flag.Lookup("test.run").Value.String() == "" {
+	if os.Getenv("CODER_URL") != "" && !named() {
 		t.Skipf("on a live deployment this test runs when it is asked for by name: -run '^%s$'", t.Name())
 	}
 	return e.Connect(t)
 }
+
+// named reports whether tests were asked for by name.
+func named() bool { return flag.Lookup("test.run").Value.String() != "" }
 
 // embedded is one thing for the embedded deployment, and another for a live one.
 func embedded[T any](target *scaletest.Target, here, live T) T {

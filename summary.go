@@ -71,13 +71,13 @@ const fewActions = 2
 // writeTable shows many actions: their response times, a line each.
 func writeTable(b *strings.Builder, s *harness.ScenarioResult) {
 	line := func(name string, count uint64, errors int64, d harness.Distribution) {
-		fmt.Fprintf(b, "  %-22s %7d %6d", name, count, errors)
+		fmt.Fprintf(b, "  %-26s %7d %6d", name, count, errors)
 		for _, v := range []float64{d.P50, d.P90, d.P99, d.Max} {
 			fmt.Fprintf(b, " %8s", short(v))
 		}
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(b, "  %-22s %7s %6s %8s %8s %8s %8s\n", "response times", "done", "failed", "p50", "p90", "p99", "max")
+	fmt.Fprintf(b, "  %-26s %7s %6s %8s %8s %8s %8s\n", "response times", "done", "failed", "p50", "p90", "p99", "max")
 	for _, name := range sortedKeys(s.Actions) {
 		a := s.Actions[name]
 		line(name, a.Count, a.Errors, a.Response)

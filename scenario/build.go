@@ -89,7 +89,10 @@ func (s Scenario) scenario(r Resources, part runners.Range) (harness.Scenario, e
 		}
 		out.Thresholds = append(out.Thresholds, t)
 	}
-	if s.Kind == API {
+	switch s.Kind {
+	case Dashboard:
+		return s.dashboard(out, r, part)
+	case API:
 		return s.api(out, r, part)
 	}
 	all := r.Workspaces

@@ -116,7 +116,8 @@ type Scenario struct {
 	// Build is start, stop, restart (the default) or update.
 	Build string `yaml:"build,omitempty" json:"build,omitempty"`
 
-	// Interval and Jitter are the think time of a dashboard. 0 means 10 s ± 5 s.
+	// Interval and Jitter are the think time of a dashboard. 0 means 10 s, and
+	// half of the interval more or less.
 	Interval Duration `yaml:"interval,omitempty" json:"interval,omitempty"`
 	Jitter   Duration `yaml:"jitter,omitempty" json:"jitter,omitempty"`
 
