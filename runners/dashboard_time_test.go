@@ -54,7 +54,7 @@ func TestASlowPollIsMeasuredInFullAndNotSentTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeDashboard(t)
 		f.on["/workspaceagents/"+fakeAgent.String()+"/listening-ports"] = func(w http.ResponseWriter, r *http.Request) {
-			sleepy(r, 12 * time.Second)
+			sleepy(r, 12*time.Second)
 			respond(w, http.StatusOK, `{}`)
 		}
 		s, _ := f.play(on(runners.PageWorkspace), 1, 40*time.Minute)
@@ -125,7 +125,7 @@ func TestALateClickIsMeasuredFromItsInstant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeDashboard(t)
 		f.on["/users/alice/workspace/dev"] = func(w http.ResponseWriter, r *http.Request) {
-			sleepy(r, 3 * time.Second)
+			sleepy(r, 3*time.Second)
 			respond(w, http.StatusOK, shown("running", "ready"))
 		}
 		f.on["/workspaces/"+fakeWorkspace.String()+"/builds"] = func(w http.ResponseWriter, r *http.Request) {
