@@ -126,7 +126,7 @@ func TestValuesThatAskForNothingAreAccepted(t *testing.T) {
 
 func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 	_, err := scaletest.ConfigFromEnv([]string{
-		"CODER_URL=nowhere", p + "SEED=x", p + "TRACE=true", p + "SEDE=1", p + "DURATION=never", p + "OUTPUTS=json",
+		"CODER_URL=nowhere", p + "SEED=x", p + "TRACE=yes", p + "SEDE=1", p + "DURATION=never", p + "OUTPUTS=html",
 	})
 	require.Error(t, err)
 	lines := strings.Split(err.Error(), "\n")

@@ -55,7 +55,7 @@ func TestWhatCannotBeTestedIsSaidInOneSentence(t *testing.T) {
 		{"no workspaces", live(empty.URL(), empty.OwnerToken()), []string{"has no workspaces whose name or owner begins with scaletest- that this token can see: create some first, or set CODER_SCALETEST_ANY_WORKSPACE=true"}},
 		{"others' workspaces, not seen", live(d.URL(), member), []string{"has no workspaces", "that this token can see"}},
 		{"others' workspaces, not opened", live(mayNot, d.OwnerToken()), []string{"the token of admin may not open terminals in the workspaces of 1 of 1 owners, such as ", ": use the token of a site owner, or of the workspaces' owner"}},
-		{"range beyond the end", append(live(d.URL(), d.OwnerToken()), p+"TARGET_WORKSPACES=1:4"), []string{p + "TARGET_WORKSPACES is 1:4, but there are only 3 workspaces: want an end of at most 3"}},
+		{"range beyond the end", append(live(d.URL(), d.OwnerToken()), p+"TARGET_WORKSPACES=1:4"), []string{p + "TARGET_WORKSPACES is 1:4: it goes to 4, but there are only 3 workspaces"}},
 		{"only stopped ones", append(live(d.URL(), d.OwnerToken()), p+"TARGET_WORKSPACES=1:2"), []string{"none of 1 workspaces can be used, ", "/scaletest-1 is stopped: start them first"}},
 		{"no such template", append(live(d.URL(), d.OwnerToken()), p+"TEMPLATE=doker"), []string{p + `TEMPLATE is "doker", but ` + d.URL() + " (v2.37.0) has no such template: it has "}},
 		{"tick of 0", append(live(d.URL(), d.OwnerToken()), p+"WORKSPACE_TRAFFIC_TICK_INTERVAL=0s"), []string{`_TICK_INTERVAL is "0s", want a duration of more than 0`}},

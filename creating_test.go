@@ -1,0 +1,166 @@
+//go:build !scaletest
+
+package scaletest_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/coderscale/scaletest"
+	"github.com/coderscale/scaletest/coder"
+	"github.com/coderscale/scaletest/coder/codertest"
+	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/scenario"
+)
+
+// swift is a deployment whose builds take no time.
+func swift(t *testing.T, cfg codertest.Config) *codertest.Server {
+	t.Helper()
+	cfg.BuildTime, cfg.Provisioners = codertest.Fixed(5*time.Millisecond), 10
+	return codertest.Start(t, cfg)
+}
+
+// said is everything that failed a test.
+func said(tb *fakeTB) string { return strings.Join(slices.Concat(tb.fatal, tb.errors), "; ") }
+
+// there is what a deployment has.
+func there(t *testing.T, d *codertest.Server) (workspaces, users int) {
+	t.Helper()
+	c, err := coder.New(coder.Config{URL: d.URL(), Token: d.OwnerToken()})
+	require.NoError(t, err)
+	defer c.CloseIdleConnections()
+	w, err := c.AllWorkspaces(t.Context(), coder.WorkspacesQuery{})
+	require.NoError(t, err)
+	u, err := c.AllUsers(t.Context(), coder.UsersQuery{})
+	require.NoError(t, err)
+	return len(w), len(u)
+}
+
+func TestTheEnvironmentSaysWhatIsCreated(t *testing.T) {
+	d := swift(t, codertest.Config{})
+	dir := t.TempDir()
+	environment(t, append(live(d.URL(), d.OwnerToken()), p+"COUNT=3", p+"NO_CLEANUP=true", p+"ARTIFACTS="+dir, p+"CONCURRENCY=3")...)
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		target := scaletest.Connect(tb)
+		cfg := target.CreateWorkspaces(tb)
+		res := scaletest.RunPlan(tb, target.Creation("workspaces", 50, cfg.Runner()))
+		require.Equal(t, harness.Pass, res.Verdict, res.Reasons)
+	})
+	require.Empty(t, said(tb))
+	w, u := there(t, d)
+	require.Equal(t, 3, w)
+	require.Equal(t, 4, u)
+	// What is left is on disk, and goes by that.
+	ledgers, err := filepath.Glob(filepath.Join(dir, "ledger-*"))
+	require.NoError(t, err)
+	require.Len(t, ledgers, 1)
+	environ := append(live(d.URL(), d.OwnerToken()), p+"ARTIFACTS="+dir)
+	c, err := scaletest.ConfigFromEnv(environ)
+	require.NoError(t, err)
+	report, err := scaletest.Cleanup(t.Context(), c, scaletest.CleanupOptions{Settle: -1})
+	require.NoError(t, err)
+	require.Empty(t, report.Left)
+	w, u = there(t, d)
+	require.Zero(t, w)
+	require.Equal(t, 1, u)
+}
+
+func TestNothingIsCreatedWithParametersThatTheTemplateDoesNotTake(t *testing.T) {
+	d := swift(t, codertest.Config{})
+	environment(t, append(live(d.URL(), d.OwnerToken()), "CODER_RICH_PARAMETER=size=huge", p+"ARTIFACTS="+t.TempDir())...)
+	tb := attempt(t, nil, func(tb *fakeTB) { scaletest.Connect(tb).CreateWorkspaces(tb) })
+	require.Contains(t, said(tb), `parameter size is "huge", want one of small, large`)
+	w, u := there(t, d)
+	require.Zero(t, w)
+	require.Equal(t, 1, u)
+}
+
+func TestPeopleAreInAStableOrderAndTheirSessionsEnd(t *testing.T) {
+	d := swift(t, codertest.Config{Users: 5})
+	environment(t, append(live(d.URL(), d.OwnerToken()), p+"DASHBOARD_TARGET_USERS=1:4", p+"ARTIFACTS="+t.TempDir())...)
+	var client *coder.Client
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		people := scaletest.Connect(tb).People(tb)
+		require.Len(t, people, 3)
+		for i, person := range people {
+			require.Equal(t, []string{"scaletest-user-1", "scaletest-user-2", "scaletest-user-3"}[i], person.User.Username)
+			_, err := person.Client.User(t.Context(), coder.Me)
+			require.NoError(t, err)
+		}
+		client = people[0].Client
+	})
+	require.Empty(t, said(tb))
+	_, err := client.User(t.Context(), coder.Me)
+	require.True(t, coder.IsUnauthorized(err), "the session has ended with the test: %v", err)
+	client.CloseIdleConnections()
+}
+
+func TestWhoCanNotBeSimulatedIsSaid(t *testing.T) {
+	d := swift(t, codertest.Config{})
+	people := func(set ...string) string {
+		environment(t, append(live(d.URL(), d.OwnerToken()), append(set, p+"ARTIFACTS="+t.TempDir())...)...)
+		tb := attempt(t, nil, func(tb *fakeTB) { scaletest.Connect(tb).People(tb) })
+		return said(tb)
+	}
+	require.Contains(t, people(), "has no users whose name begins with scaletest-: create some with")
+	require.Empty(t, people(p+"USE_HOST_LOGIN=true"))
+	more := swift(t, codertest.Config{Users: 2})
+	d = more
+	require.Contains(t, people(p+"DASHBOARD_TARGET_USERS=0:3"), "DASHBOARD_TARGET_USERS is 0:3: it goes to 3, but there are only 2 users")
+}
+
+const file = `
+order: sequence
+create: {workspaces: 4, concurrency: 4}
+scenarios:
+  - {kind: terminal, duration: 300ms, thresholds: ["errors: rate<0.001"]}
+  - {kind: app, duration: 300ms, targets: 50%}
+  - {kind: dashboard, duration: 300ms, interval: 100ms}
+  - {kind: build, build: stop}
+`
+
+func TestAScenarioFileIsRunAndWhatItCreatedIsDeleted(t *testing.T) {
+	d := swift(t, codertest.Config{})
+	environment(t, append(live(d.URL(), d.OwnerToken()), p+"ARTIFACTS="+t.TempDir())...)
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		scaletest.Connect(tb)
+		f, err := scenario.Parse([]byte(file))
+		require.NoError(t, err)
+		res := scaletest.RunFile(tb, f)
+		require.Equal(t, harness.Pass, res.Verdict, res.Reasons)
+		require.Len(t, res.Scenarios, 4)
+		require.EqualValues(t, 4, res.Scenarios[0].Ready)
+		require.EqualValues(t, 2, res.Scenarios[1].Ready)
+		w, u := there(t, d)
+		require.Equal(t, []int{4, 5}, []int{w, u}, "they are there until the test ends")
+	})
+	require.Empty(t, said(tb))
+	w, u := there(t, d)
+	require.Zero(t, w)
+	require.Equal(t, 1, u)
+}
+
+func TestACreationThatFailsEndsAScenarioFile(t *testing.T) {
+	d := codertest.Start(t, codertest.Config{BuildTime: codertest.Fixed(time.Millisecond), BuildFailureRate: 1})
+	environment(t, append(live(d.URL(), d.OwnerToken()), p+"ARTIFACTS="+t.TempDir())...)
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		scaletest.Connect(tb)
+		f, err := scenario.Parse([]byte(file))
+		require.NoError(t, err)
+		res := scaletest.RunFile(tb, f)
+		require.Equal(t, "create", res.Scenarios[0].Name, "nothing else was run")
+		require.NotEqual(t, harness.Pass, res.Verdict)
+	})
+	require.NotEmpty(t, said(tb))
+}
+
+func TestAScenarioFileThatIsNotThereIsSaid(t *testing.T) {
+	_, err := scenario.Read(filepath.Join(t.TempDir(), "no.yaml"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
