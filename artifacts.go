@@ -1,14 +1,11 @@
 package scaletest
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/coderscale/scaletest/harness"
 )
 
 // artifacts is the folder that a test's results go to. It is "" if nobody asked
@@ -42,26 +39,4 @@ func testFolder(tb TB) string {
 		return ""
 	}
 	return a.ArtifactDir()
-}
-
-// write puts a result wherever it is wanted, and returns where it is as a whole.
-// That is "" if dir is.
-func write(res *harness.Result, dir, name string, outputs []Output) (path string, err error) {
-	if dir != "" {
-		path = filepath.Join(dir, name)
-		err = res.WriteFile(path)
-	}
-	for _, o := range outputs {
-		switch {
-		case o.Path == "":
-		case o.Format == "result":
-			err = errors.Join(err, res.WriteFile(o.Path))
-		case o.Format == "text":
-			err = errors.Join(err, os.WriteFile(o.Path, []byte(summary(res, path)), 0o600))
-		}
-	}
-	if err != nil {
-		err = fmt.Errorf("write the results: %w", err)
-	}
-	return path, err
 }

@@ -78,12 +78,6 @@ type Config struct {
 	limitsPlans bool              // Timeout was asked for, and is not the duration
 }
 
-// Output is a place for results. "text" without a path is the terminal, and
-// "result" without one is result.json in the artefact folder, which is written
-// in any case. With several tests in a binary, a path holds what the last one
-// wrote.
-type Output struct{ Format, Path string }
-
 // Live reports whether the target is a deployment of somebody's, rather than
 // the embedded one.
 func (c Config) Live() bool { return c.URL != "" }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/coderscale/scaletest/harness"
 )
@@ -15,6 +16,7 @@ type console struct {
 	out       io.Writer
 	quiet     bool // no heartbeat: a benchmark's lines stand alone
 	scenarios int
+	baseline  time.Duration
 }
 
 func (c *console) printf(format string, args ...any) {
@@ -28,7 +30,7 @@ func (c *console) say(text string) { c.printf("%s\n", text) }
 
 // plan says what is about to happen.
 func (c *console) plan(plan harness.Plan, target *Target) {
-	c.scenarios = len(plan.Scenarios)
+	c.scenarios, c.baseline = len(plan.Scenarios), plan.Baseline
 	c.printf("target      %s\n", target.Describe())
 	for _, s := range plan.Scenarios {
 		after := ""
@@ -44,6 +46,8 @@ func (c *console) plan(plan harness.Plan, target *Target) {
 
 func (c *console) phase(name string) {
 	switch name {
+	case "baseline":
+		c.printf("quiet for %v (baseline)\n", c.baseline)
 	case "setup":
 		c.say("getting ready")
 	case "cleanup":

@@ -213,33 +213,5 @@ func (p *envParser) thresholds(name string) map[string][]harness.Threshold {
 	return t
 }
 
-// formats are the outputs that exist, and the ones to come.
-var formats = map[string]bool{
-	"text": true, "result": true,
-	"json": false, "html": false, "junit": false, "csv": false, "bench": false, "markdown": false,
-}
-
-func (p *envParser) outputs(name string) []Output {
-	v := p.text(name)
-	if v == "" {
-		v = "text"
-	}
-	var out []Output
-	for spec := range strings.SplitSeq(v, ",") {
-		format, path, _ := strings.Cut(strings.TrimSpace(spec), ":")
-		exists, planned := formats[format]
-		switch {
-		case !planned:
-			p.bad(name, "format or format:path, separated by commas, with the formats text and result")
-			return nil
-		case !exists:
-			p.fail("%s%s is %q, but %s can't be written yet: want text or result", prefix, name, v, format)
-		default:
-			out = append(out, Output{format, path})
-		}
-	}
-	return out
-}
-
 // oneLine joins the lines of several errors.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

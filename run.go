@@ -19,9 +19,11 @@ const reserve = 45 * time.Second
 const safeUsers = 1000
 
 // Run runs scenarios side by side against the target that the test connected
-// to, prints a heartbeat line each second and a summary, writes result.json
-// into the test's artefact folder, and fails the test unless the verdict is
-// pass. It returns the result in any case but a plan that is refused.
+// to, prints a heartbeat line each second and a summary, and fails the test
+// unless the verdict is pass. It writes result.json into the test's artefact
+// folder (result-2.json for a second run, and so on), and whatever else
+// CODER_SCALETEST_OUTPUTS asks for. It returns the result in any case but a plan
+// that is refused.
 //
 // Thresholds in CODER_SCALETEST_THRESHOLDS replace those of the scenario they
 // name. A plan that can't end before the test's deadline is refused at once.
@@ -39,11 +41,8 @@ func RunPlan(tb TB, plan harness.Plan) *harness.Result {
 	if res == nil {
 		return nil
 	}
-	// Also somebody who wants files only should see how it ended.
-	if slices.Contains(targetOf(tb).cfg.Outputs, Output{Format: "text"}) {
-		c.printf("%s\n", summary(res, path))
-	} else {
-		c.printf("%s\n", verdict(res, path))
+	if err := c.print(res, path, targetOf(tb).cfg.Outputs); err != nil {
+		tb.Errorf("%v", err)
 	}
 	if res.Verdict != harness.Pass {
 		tb.Errorf("%s", failureLine(res))
@@ -75,6 +74,10 @@ func runPlan(tb TB, plan harness.Plan, c *console) (res *harness.Result, path st
 	if target.cfg.DryRun {
 		(&console{out: output(tb)}).plan(plan, target)
 		tb.Skipf("CODER_SCALETEST_DRY_RUN is set: nothing was run")
+		return nil, ""
+	}
+	if err := checkOutputs(target.cfg.Outputs); err != nil {
+		tb.Fatalf("%s", oneLine(err))
 		return nil, ""
 	}
 	c.plan(plan, target)

@@ -1,0 +1,215 @@
+package scaletest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/report"
+)
+
+// Output is a place for results: a format, and the path of a file.
+//
+//	text      the summary for people
+//	result    everything, as result.json has it
+//	json      the keys of the JSON of Coder's own utility; see [report.JSON]
+//	csv       see [report.CSV]
+//	junit     see [report.JUnit]
+//	markdown  see [report.Markdown]
+//	bench     see [report.Bench]
+//
+// Without a path it is printed while the test runs: "text", and at most one
+// other; benchmarks print none. "result" without one is result.json in the
+// artefact folder, which is written in any case.
+//
+// Where a test binary has several runs, a file of text, csv, junit, markdown or
+// bench holds all of them. One of json or result holds a single run: the first
+// has the path, and later ones a number before its ending, such as out-2.json.
+type Output struct{ Format, Path string }
+
+// formats are the outputs that exist, and the ones to come.
+var formats = map[string]bool{
+	"text": true, "result": true, "json": true, "junit": true, "csv": true, "bench": true, "markdown": true,
+	"html": false,
+}
+
+const formatNames = "text, json, result, junit, csv, bench and markdown"
+
+func (p *envParser) outputs(name string) []Output {
+	v := p.text(name)
+	if v == "" {
+		v = "text"
+	}
+	var out []Output
+	printed := map[string]bool{}
+	for spec := range strings.SplitSeq(v, ",") {
+		format, path, _ := strings.Cut(strings.TrimSpace(spec), ":")
+		exists, planned := formats[format]
+		switch {
+		case !planned:
+			p.bad(name, "format or format:path, separated by commas, with the formats "+formatNames)
+			return nil
+		case !exists:
+			p.fail("%s%s is %q, but %s can't be written yet: want one of %s", prefix, name, v, format, formatNames)
+			return nil
+		case path == "" && format != "text" && format != "result":
+			printed[format] = true
+		}
+		out = append(out, Output{format, path})
+	}
+	if len(printed) > 1 {
+		p.bad(name, "a path for all but one of "+strings.Join(sortedKeys(printed), ", ")+", as in json:summary.json, because they would be printed into each other")
+	}
+	return out
+}
+
+// reports write several results into one file.
+var reports = map[string]func(io.Writer, ...*harness.Result) error{
+	"csv": report.CSV, "junit": report.JUnit, "markdown": report.Markdown, "bench": report.Bench,
+}
+
+// checkOutputs refuses paths that can't be written before a run has taken its
+// time.
+func checkOutputs(outputs []Output) error {
+	var errs []error
+	for _, o := range outputs {
+		if o.Path == "" {
+			continue
+		}
+		info, err := os.Stat(filepath.Dir(o.Path))
+		if err == nil && !info.IsDir() {
+			err = errors.New("it is not a folder")
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("CODER_SCALETEST_OUTPUTS has %s:%s, want a path in a folder that exists: %w", o.Format, o.Path, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// writtenRun is a result and where it is as a whole.
+type writtenRun struct {
+	res  *harness.Result
+	path string
+}
+
+// written is what this process has written so far, by path.
+var written = struct {
+	sync.Mutex
+	names map[string]int
+	runs  map[string][]writtenRun
+}{names: map[string]int{}, runs: map[string][]writtenRun{}}
+
+// unused is the path that a file of one run gets.
+func unused(path string) string {
+	if isSpecial(path) {
+		return path
+	}
+	written.Lock()
+	defer written.Unlock()
+	written.names[path]++
+	if n := written.names[path]; n > 1 {
+		ending := filepath.Ext(path)
+		return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ending), n, ending)
+	}
+	return path
+}
+
+// isSpecial reports whether a path is a pipe or a device, which gets each run
+// once.
+func isSpecial(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular()
+}
+
+// write puts a result wherever it is wanted, and returns where it is as a whole.
+// That is "" if dir is.
+func write(res *harness.Result, dir, name string, outputs []Output) (path string, err error) {
+	if dir != "" {
+		path = unused(filepath.Join(dir, name))
+		err = res.WriteFile(path)
+	}
+	for _, o := range outputs {
+		if o.Path != "" {
+			err = errors.Join(err, o.write(writtenRun{res, path}))
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("write the results: %w", err)
+	}
+	return path, err
+}
+
+// write adds a run to the output's file.
+func (o Output) write(run writtenRun) error {
+	switch o.Format {
+	case "result":
+		return run.res.WriteFile(unused(o.Path))
+	case "json":
+		return writeFile(unused(o.Path), func(w io.Writer) error { return o.render(w, run) })
+	}
+	if isSpecial(o.Path) {
+		return writeFile(o.Path, func(w io.Writer) error { return o.render(w, run) })
+	}
+	written.Lock() // until it is written, or an older state could come last
+	defer written.Unlock()
+	written.runs[o.Path] = append(written.runs[o.Path], run)
+	return writeFile(o.Path, func(w io.Writer) error { return o.render(w, written.runs[o.Path]...) })
+}
+
+// render writes runs in the output's format; json only the last.
+func (o Output) render(w io.Writer, runs ...writtenRun) error {
+	var results []*harness.Result
+	for _, run := range runs {
+		results = append(results, run.res)
+	}
+	switch o.Format {
+	case "json":
+		return report.JSON(w, results[len(results)-1])
+	case "text":
+		for _, run := range runs {
+			if _, err := io.WriteString(w, summary(run.res, run.path)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return reports[o.Format](w, results...)
+}
+
+// writeFile writes a file for its owner's eyes only.
+func writeFile(path string, render func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := render(&b); err != nil {
+		return err
+	}
+	return os.WriteFile(path, b.Bytes(), 0o600)
+}
+
+// print prints what is wanted without a path. Also somebody who wants files
+// only should see how it ended.
+func (c *console) print(res *harness.Result, path string, outputs []Output) error {
+	if slices.Contains(outputs, Output{Format: "text"}) {
+		c.printf("%s\n", summary(res, path))
+	} else {
+		c.printf("%s\n", verdict(res, path))
+	}
+	for _, o := range outputs {
+		if o.Path != "" || o.Format == "text" || o.Format == "result" {
+			continue
+		}
+		var b bytes.Buffer
+		if err := o.render(&b, writtenRun{res, path}); err != nil {
+			return err
+		}
+		c.printf("%s", b.String())
+	}
+	return nil
+}
