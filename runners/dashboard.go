@@ -20,7 +20,7 @@ import (
 // ([PageSignIn]), lands on the list of workspaces, and then clicks from page to
 // page, picked by weight, with a think time before each click. There is no
 // browser: what a page asks of the server is asked as a browser does, side by
-// side over at most six connections, and then what depends on the answers.
+// side over at most [DashboardConfig.Connections], and then what depends on the answers.
 // While the person stays on a page, its polls go out on time and its sockets are
 // open (the inbox for the whole visit). A visit lasts until the load ends.
 //
@@ -73,10 +73,11 @@ type DashboardConfig struct {
 	// just opened. What the server puts into it is not asked for again.
 	HTML bool
 
-	// IdleConnections is how many HTTP connections a person keeps open between
-	// two pages. 0 means 2. A browser keeps up to six, or a single one over
-	// HTTP/2. Each costs about 10 KB, and more over TLS.
-	IdleConnections int
+	// Connections is how many HTTP connections a person makes and keeps open,
+	// besides their sockets. 0 means 6, as browsers have it over HTTP/1.1. Each
+	// takes a descriptor and a local port, of which an address has about 28,000
+	// for one server.
+	Connections int
 
 	// Share lets users share people when there are more users. They also share
 	// rate limits then.
@@ -91,7 +92,6 @@ func Dashboard(people []Person) func(user int) (harness.Runner, error) {
 
 const (
 	defaultDashboardInterval = 10 * time.Second
-	defaultIdleConnections   = 2
 	// browserConnections is how many connections browsers make to a host over
 	// HTTP/1.1.
 	browserConnections = 6
@@ -110,8 +110,8 @@ func (c DashboardConfig) withDefaults() DashboardConfig {
 	if c.Journey == nil {
 		c.Journey = DefaultJourney()
 	}
-	if c.IdleConnections == 0 {
-		c.IdleConnections = defaultIdleConnections
+	if c.Connections == 0 {
+		c.Connections = browserConnections
 	}
 	return c
 }
@@ -132,8 +132,8 @@ func (c DashboardConfig) Validate() error {
 	if c.Interval >= 0 && c.Jitter >= interval {
 		add("the jitter is %v, want less than the interval of %v", c.Jitter, interval)
 	}
-	if c.IdleConnections < 0 || c.IdleConnections > browserConnections {
-		add("IdleConnections is %d, want 0 (%d) to %d", c.IdleConnections, defaultIdleConnections, browserConnections)
+	if c.Connections < 0 {
+		add("Connections is %d, want 0 (%d) or more", c.Connections, browserConnections)
 	}
 	for _, p := range c.People {
 		errs = append(errs, p.Validate())
@@ -193,20 +193,19 @@ func (g *dashboards) warnOfLimits(ctx context.Context, rec *harness.Recorder, c 
 
 // dashboardUser is one person at the dashboard.
 type dashboardUser struct {
-	group  *dashboards
-	person Person
-	client *coder.Client
+	group   *dashboards
+	person  Person
+	client  *coder.Client
+	browser *browser
 }
 
 // Setup makes connections of the person's own.
 func (u *dashboardUser) Setup(ctx context.Context, rec *harness.Recorder) error {
 	u.client = u.person.Client.Isolated()
-	t := u.client.Transport()
-	t.MaxIdleConnsPerHost = u.group.cfg.IdleConnections
-	// Most answers that idle people get are small.
-	t.ReadBufferSize, t.WriteBufferSize = 1<<10, 512
+	u.browser = newBrowser(u.client.Transport(), u.client.URL(), u.group.cfg.Connections)
 	rec.Observe(&u.group.lag)
 	u.group.warnOfLimits(ctx, rec, u.client)
+	u.client.CloseIdleConnections() // the calls of the visit go by the browser
 	return nil
 }
 
@@ -224,6 +223,7 @@ func (u *dashboardUser) Run(ctx context.Context, rec *harness.Recorder) error {
 // Cleanup closes the connections.
 func (u *dashboardUser) Cleanup(context.Context) error {
 	if u.client != nil {
+		u.browser.close()
 		u.client.CloseIdleConnections()
 	}
 	return nil

@@ -118,7 +118,7 @@ func (v *visit) ask(ctx context.Context, c *pageCall, wanted time.Time, method, 
 // request makes a request of the person. Full URLs are of other hosts, such as
 // workspace proxies: they get no token.
 func (v *visit) request(ctx context.Context, method, path, body string) (*http.Request, error) {
-	header := v.header
+	header := v.header.Clone()
 	at, err := url.Parse(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
@@ -135,7 +135,6 @@ func (v *visit) request(ctx context.Context, method, path, body string) (*http.R
 		req, err = http.NewRequestWithContext(ctx, method, "/", http.NoBody)
 	} else {
 		req, err = http.NewRequestWithContext(ctx, method, "/", strings.NewReader(body))
-		header = header.Clone()
 		header.Set("Content-Type", "application/json")
 	}
 	if err != nil {
@@ -154,15 +153,6 @@ func (v *visit) exchange(ctx context.Context, c *pageCall, method, path, body st
 	if c == callHTML {
 		v.asBrowser(req)
 	}
-	resp, err := v.client.Transport().RoundTrip(req)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, req.URL.Path, err)
-	}
-	resp.Request = req
-	page := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
-	if resp.StatusCode < 200 || resp.StatusCode > 299 || page && c != callHTML {
-		return v.refused(c, v.client.ResponseError(method+" "+req.URL.Path, resp))
-	}
 	buf := bodies.Get().(*bytes.Buffer)
 	defer func() {
 		if buf.Cap() <= largestBody {
@@ -170,10 +160,14 @@ func (v *visit) exchange(ctx context.Context, c *pageCall, method, path, body st
 			bodies.Put(buf)
 		}
 	}()
-	_, err = buf.ReadFrom(resp.Body)
-	_ = resp.Body.Close()
+	resp, err := v.browser.do(req, buf)
 	if err != nil {
-		return fmt.Errorf("%s %s: read the answer: %w", method, req.URL.Path, err)
+		return fmt.Errorf("%s %s: %w", method, req.URL.Path, err)
+	}
+	resp.Request = req
+	page := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
+	if resp.StatusCode < 200 || resp.StatusCode > 299 || page && c != callHTML {
+		return v.refused(c, v.client.ResponseError(method+" "+req.URL.Path, resp))
 	}
 	switch into := into.(type) {
 	case nil:
@@ -247,7 +241,7 @@ func (b *batch) send(ctx context.Context, wanted time.Time) error {
 	var first error
 	next := 0
 	var wg sync.WaitGroup
-	for range min(browserConnections, len(b.calls)) {
+	for range min(cap(b.v.browser.slots), len(b.calls)) {
 		wg.Go(func() {
 			for {
 				mu.Lock()

@@ -347,11 +347,11 @@ func TestPeopleWhoseConnectionsAreCutGoOn(t *testing.T) {
 
 func TestTheConfigurationOfDashboardsIsChecked(t *testing.T) {
 	_, err := runners.DashboardConfig{
-		People: []runners.Person{{}}, Interval: -1, IdleConnections: 7,
+		People: []runners.Person{{}}, Interval: -1, Connections: -1,
 		Journey: []runners.PageWeight{{Page: "nowhere"}, {Page: runners.PageSignIn}, {Page: runners.PageUsers, Weight: -1}, {Page: runners.PageUsers}},
 	}.Runner()(0)
 	for _, want := range []string{
-		"there is no client", "there is no user", "the interval is -1ns", "IdleConnections is 7", `step 0 of the journey is "nowhere"`,
+		"there is no client", "there is no user", "the interval is -1ns", "Connections is -1", `step 0 of the journey is "nowhere"`,
 		`step 1 of the journey is "sign_in"`, "the weight of page users is -1", "page users is in the journey twice", "no page of the journey has a weight",
 	} {
 		require.ErrorContains(t, err, want)

@@ -217,7 +217,6 @@ func embedded(html string) map[string]bool {
 
 // asBrowser makes the request of a page: it has a cookie instead of the header.
 func (v *visit) asBrowser(req *http.Request) {
-	req.Header = req.Header.Clone()
 	req.Header.Set("Accept", "text/html")
 	if token := req.Header.Get("Coder-Session-Token"); token != "" {
 		req.Header.Set("Cookie", "coder_session_token="+token)

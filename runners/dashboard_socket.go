@@ -299,7 +299,6 @@ func (v *visit) events(ctx context.Context, path string) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header = req.Header.Clone()
 	req.Header.Set("Accept", "text/event-stream")
 	resp, err := v.client.Transport().RoundTrip(req)
 	if err != nil {
