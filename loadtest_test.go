@@ -112,6 +112,9 @@ func BenchmarkTerminals(b *testing.B) {
 // admins, and deletes them again unless CODER_SCALETEST_NO_CLEANUP is set.
 func TestCreateUsers(t *testing.T) {
 	target := connect(t, scaletest.Embedded{Workspaces: 1})
+	if target.Config().HostLogin {
+		t.Skip("CODER_SCALETEST_USE_HOST_LOGIN is set: no users are created")
+	}
 	cfg := target.CreateUsers(t)
 	cfg.TemplateAdmins = 0.2
 	plan := target.Creation("users", embedded(target, 50, 1), cfg.Runner())
