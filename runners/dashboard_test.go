@@ -37,7 +37,13 @@ func hasty(people []runners.Person) runners.DashboardConfig {
 }
 
 func TestEveryPageIsOpenedAndMeasured(t *testing.T) {
-	server := codertest.Start(t, codertest.Config{Users: 2, Workspaces: 4, RateLimit: -1})
+	for _, version := range []string{"v2.26.0", "v2.37.0"} {
+		t.Run(version, func(t *testing.T) { everyPage(t, version) })
+	}
+}
+
+func everyPage(t *testing.T, version string) {
+	server := codertest.Start(t, codertest.Config{Users: 2, Workspaces: 4, RateLimit: -1, Version: version})
 	people := append(members(t, server), me(t, owner(t, server)))
 	cfg := hasty(people)
 	for _, p := range []runners.Page{
