@@ -114,7 +114,10 @@ func (t *Target) openSessions(tb TB, users []coder.User) ([]runners.Person, erro
 			return
 		}
 		keys[i] = coder.KeyID(token)
-		ledger.Made(run, runners.KindKey, users[i].Username+"/"+keys[i], keys[i])
+		if errs[i] = ledger.Intend(ctx, run, runners.KindKey, users[i].Username+"/"+keys[i]); errs[i] != nil {
+			cancel()
+			return
+		}
 		people[i] = runners.Person{Client: t.client.WithToken(token), User: users[i]}
 	})
 	for _, err := range errs {

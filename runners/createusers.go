@@ -230,8 +230,11 @@ func (r *createUser) session(ctx context.Context, rec *harness.Recorder, u coder
 	if password == "" {
 		// It was there before and stays, but not the session.
 		key := coder.KeyID(token)
-		r.group.cfg.Ledger.Made(rec.RunID(), KindKey, u.Username+"/"+key, key)
 		r.mine = append(r.mine, madeUser{run: rec.RunID(), name: u.Username, key: key})
+		// Its ID is known only now; what must be on disk is that it is there.
+		if err := r.group.cfg.Ledger.Intend(ctx, rec.RunID(), KindKey, u.Username+"/"+key); err != nil {
+			return Person{}, fmt.Errorf("open a session for %s: %w", u.Username, err)
+		}
 	}
 	return Person{Client: r.group.cfg.Client.WithToken(token), User: u}, nil
 }
