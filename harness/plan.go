@@ -128,7 +128,7 @@ func (p Plan) Validate() error {
 		errs = append(errs, fmt.Errorf("MaxFailures is %d, want 0 or more", p.MaxFailures))
 	}
 	if p.Sequence && p.Stagger > 0 {
-		errs = append(errs, errors.New("Stagger is for scenarios side by side, and Sequence runs them one after the other: want at most one of the two"))
+		errs = append(errs, errors.New("a Stagger is for scenarios side by side, and Sequence runs them one after the other: want at most one of the two"))
 	}
 	if p.Timeout > 0 {
 		for i, s := range p.Scenarios {
