@@ -146,18 +146,14 @@ func (s *scenarioRun) result() ScenarioResult {
 	res := ScenarioResult{
 		Name: s.Name, Schedule: s.Schedule.String(), Users: len(s.users),
 		Ready: s.ready.Load(), LoadSeconds: s.loadTime.Seconds(),
-		Iterations: Iterations{
-			Started: s.started.Load(), Succeeded: s.succeeded.Load(), Failed: s.failed.Load(),
-			Interrupted: s.cut.Load(), Dropped: s.dropped.Load(), Stuck: s.stuck.Load(),
-			SetupFailed: s.setupFail.Load(),
-		},
-		Iteration: f.iteration.result(),
-		Setup:     map[string]ActionResult{},
-		Actions:   map[string]ActionResult{},
-		Counters:  f.counters,
-		Lag:       Distribute(&f.lag),
-		Timeline:  append([]Second{}, s.timeline...),
-		Warnings:  s.problems.warned(),
+		Iterations: s.iterations(),
+		Iteration:  f.iteration.result(),
+		Setup:      map[string]ActionResult{},
+		Actions:    map[string]ActionResult{},
+		Counters:   f.counters,
+		Lag:        Distribute(&f.lag),
+		Timeline:   append([]Second{}, s.timeline...),
+		Warnings:   s.problems.warned(),
 	}
 	for name, a := range s.setup.totals().actions {
 		res.Setup[name] = a.result()

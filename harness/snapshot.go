@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -15,6 +16,8 @@ type Snapshot struct {
 	// Scenarios are those of the plan, in its order; in a sequence, those whose
 	// turn it is.
 	Scenarios []Second
+
+	marks []*marks // of all scenarios
 }
 
 // Second is what a scenario did in one second of its load.
@@ -63,7 +66,7 @@ func (r *Run) snapshots(start time.Duration, quit <-chan struct{}) {
 		for i, s := range r.scenarios {
 			next := s.marks(now)
 			sec := next.since(last[i])
-			sec.Scenario, sec.Users = s.Name, s.active.Load()
+			sec.Scenario, sec.Users = s.Name, next.active
 			sec.At = (now - start).Seconds()
 			if span > 0 {
 				sec.CPU = (used - cpu).Seconds() / span.Seconds()
@@ -84,6 +87,7 @@ func (r *Run) snapshots(start time.Duration, quit <-chan struct{}) {
 			s.timeline = append(s.timeline, seconds[i])
 		}
 		if r.plan.OnSnapshot != nil {
+			snap.marks = slices.Clone(last)
 			r.plan.OnSnapshot(snap)
 		}
 	}
@@ -109,20 +113,33 @@ const shortestRest = 100 * time.Millisecond
 
 // marks are a scenario's sums at some instant.
 type marks struct {
-	at                             time.Duration
-	totals                         *totals
-	started, failed, bare, dropped int64
+	of                  *scenarioRun
+	at                  time.Duration
+	totals              *totals
+	bare, active, ready int64
+	iterations          Iterations
 }
 
 func (s *scenarioRun) marks(now time.Duration) *marks {
-	return &marks{now, s.totals(), s.started.Load(), s.failed.Load(), s.bare.Load(), s.dropped.Load()}
+	return &marks{s, now, s.totals(), s.bare.Load(), s.active.Load(), s.ready.Load(), s.iterations()}
+}
+
+// iterations are the counts until now. Nothing holds them still meanwhile.
+func (s *scenarioRun) iterations() Iterations {
+	return Iterations{
+		Started: s.started.Load(), Succeeded: s.succeeded.Load(), Failed: s.failed.Load(),
+		Interrupted: s.cut.Load(), Dropped: s.dropped.Load(), Stuck: s.stuck.Load(),
+		SetupFailed: s.setupFail.Load(),
+	}
 }
 
 // since is what happened from o to m.
 func (m *marks) since(o *marks) Second {
 	sec := Second{
 		Span:    (m.at - o.at).Seconds(),
-		Started: m.started - o.started, Failed: m.failed - o.failed, Dropped: m.dropped - o.dropped,
+		Started: m.iterations.Started - o.iterations.Started,
+		Failed:  m.iterations.Failed - o.iterations.Failed,
+		Dropped: m.iterations.Dropped - o.iterations.Dropped,
 		Actions: map[string]ActionSecond{}, Counters: map[string]int64{},
 		BytesIntended: m.totals.bytesIntended - o.totals.bytesIntended,
 		BytesAchieved: m.totals.bytesAchieved - o.totals.bytesAchieved,

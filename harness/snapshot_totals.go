@@ -1,0 +1,93 @@
+package harness
+
+import "github.com/coderscale/scaletest/traffic/histogram"
+
+// Totals are a scenario's sums since its beginning. The histograms are shared
+// with the run: read them, and change nothing.
+type Totals struct {
+	Scenario   string
+	Users      int64 // that run an iteration now
+	Ready      int64 // users whose setup succeeded
+	Iterations Iterations
+	Iteration  ActionTotals            // whole iterations
+	Setup      map[string]ActionTotals // actions before the load
+	Actions    map[string]ActionTotals // actions of the load
+	Counters   map[string]int64
+	Lag        *histogram.Histogram // the generator's own lateness
+
+	BytesIntended, BytesAchieved int64
+
+	// EventsIntended are those of sources, such as the ticks of terminals, and
+	// EventsDropped are the ones that this process was too slow for. Both are 0
+	// for a scenario of a [Result], which does not keep them.
+	EventsIntended, EventsDropped int64
+}
+
+// ActionTotals are an action's sums. The times are of successes.
+type ActionTotals struct {
+	Response, Service *histogram.Histogram
+	Errors            int64
+}
+
+// Totals are the sums of all scenarios until this snapshot, those included that
+// have not begun or have ended. They are there for exporters, which want sums
+// where a [Second] has differences. Nothing is computed before they are asked
+// for, and little then.
+func (s Snapshot) Totals() []Totals {
+	out := make([]Totals, len(s.marks))
+	for i, m := range s.marks {
+		t := m.totals
+		out[i] = Totals{
+			Scenario: m.of.Name, Users: m.active, Ready: m.ready, Iterations: m.iterations,
+			Iteration: t.iteration.sums(), Setup: allSums(m.of.setup.totals().actions), Actions: allSums(t.actions),
+			Counters: t.counters, Lag: &t.lag,
+			BytesIntended: t.bytesIntended, BytesAchieved: t.bytesAchieved,
+			EventsIntended: t.sourceIntended, EventsDropped: t.sourceDropped,
+		}
+	}
+	return out
+}
+
+// Totals are the sums of all scenarios at the end.
+func (r *Result) Totals() []Totals {
+	out := make([]Totals, len(r.Scenarios))
+	for i := range r.Scenarios {
+		s := &r.Scenarios[i]
+		out[i] = Totals{
+			Scenario: s.Name, Ready: s.Ready, Iterations: s.Iterations, Iteration: s.Iteration.totals(),
+			Setup: map[string]ActionTotals{}, Actions: map[string]ActionTotals{},
+			Counters: s.Counters, Lag: orNone(s.Lag.Histogram),
+		}
+		for name, a := range s.Setup {
+			out[i].Setup[name] = a.totals()
+		}
+		for name, a := range s.Actions {
+			out[i].Actions[name] = a.totals()
+		}
+		if t := s.Throughput; t != nil {
+			out[i].BytesIntended, out[i].BytesAchieved = t.BytesIntended, t.BytesAchieved
+		}
+	}
+	return out
+}
+
+func (a ActionResult) totals() ActionTotals {
+	return ActionTotals{orNone(a.Response.Histogram), orNone(a.Service.Histogram), a.Errors}
+}
+
+func orNone(h *histogram.Histogram) *histogram.Histogram {
+	if h == nil {
+		return &histogram.Histogram{}
+	}
+	return h
+}
+
+func (s *series) sums() ActionTotals { return ActionTotals{&s.response, &s.service, s.errors} }
+
+func allSums(of map[string]*series) map[string]ActionTotals {
+	out := make(map[string]ActionTotals, len(of))
+	for name, s := range of {
+		out[name] = s.sums()
+	}
+	return out
+}
