@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,7 +38,8 @@ import (
 // (answers from endpoints that this server does not have). Lag is how late
 // clicks and polls went out.
 //
-// Its cleanup closes the connections. It creates nothing on the deployment.
+// Its cleanup closes the connections, and signs out those who have signed in with
+// a password. It creates nothing else on the deployment.
 type DashboardConfig struct {
 	// People are who looks: user i is person i.
 	People []Person
@@ -65,6 +65,12 @@ type DashboardConfig struct {
 	// Seed decides who clicks when and where: the seed of each user derives
 	// from it and the user's index. 0 takes the run's.
 	Seed uint64
+
+	// Password is the password of a person, who then signs in with it when a
+	// visit begins. Nil means that people come with the session that their Client
+	// has. Servers take 60 logins a minute from one address, so people begin one
+	// after the other, at less than that.
+	Password func(Person) string
 
 	// NoPolls and NoSockets leave out what goes on while a page is open.
 	NoPolls, NoSockets bool
@@ -197,6 +203,9 @@ type dashboardUser struct {
 	person  Person
 	client  *coder.Client
 	browser *browser
+
+	mu       sync.Mutex
+	sessions []*coder.Client // that were begun with a password
 }
 
 // Setup makes connections of the person's own.
@@ -214,17 +223,25 @@ func (u *dashboardUser) Run(ctx context.Context, rec *harness.Recorder) error {
 	for _, c := range []harness.Counter{dashboardPolls, dashboardPollsSkipped, socketsLost, dashboardRateLimited, dashboardAbsent} {
 		rec.Add(c, 0)
 	}
-	header := http.Header{}
-	u.client.AuthHeader(header)
-	v := newVisit(u, rec, header)
-	return v.run(ctx)
+	return newVisit(u, rec).run(ctx)
 }
 
-// Cleanup closes the connections.
-func (u *dashboardUser) Cleanup(context.Context) error {
-	if u.client != nil {
-		u.browser.close()
-		u.client.CloseIdleConnections()
+// Cleanup signs out and closes the connections.
+func (u *dashboardUser) Cleanup(ctx context.Context) error {
+	if u.client == nil {
+		return nil
 	}
-	return nil
+	u.mu.Lock()
+	sessions := u.sessions
+	u.sessions = nil
+	u.mu.Unlock()
+	var errs []error
+	for _, s := range sessions {
+		if err := s.Logout(ctx); err != nil && !coder.IsUnauthorized(err) { // which says that it is over
+			errs = append(errs, fmt.Errorf("%s: %w", u.person.User.Username, err))
+		}
+	}
+	u.browser.close()
+	u.client.CloseIdleConnections()
+	return errors.Join(errs...)
 }

@@ -46,6 +46,7 @@ var (
 	callHTML            = newPageCall("html")
 	callAuthMethods     = newPageCall("auth_methods")
 	callFirstUser       = newPageCall("first_user")
+	callLogin           = newPageCall("login")
 	callMe              = newPageCall("me")
 	callAuthCheck       = newPageCall("authcheck")
 	callEntitlements    = newOptionalCall("entitlements")
@@ -195,7 +196,7 @@ func (v *visit) refused(c *pageCall, err error) error {
 	case coder.IsRateLimited(err):
 		v.rec.Add(dashboardRateLimited, 1)
 		v.putOff(err)
-	case coder.IsUnauthorized(err):
+	case coder.IsUnauthorized(err) && c != callLogin:
 		v.signedOut(err)
 	}
 	return err

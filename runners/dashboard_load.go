@@ -90,6 +90,13 @@ func (v *visit) loadShell(ctx context.Context, wanted time.Time) error {
 	in := map[string]bool{} // what the HTML brings
 	first := batch{v: v}
 	var html string
+	if v.group.cfg.Password != nil {
+		var err error
+		if wanted, err = v.signIn(ctx); err != nil {
+			v.end(fmt.Errorf("sign in as %s: %w", v.person.User.Username, err))
+			return err
+		}
+	}
 	if v.group.cfg.HTML {
 		b := batch{v: v}
 		b.get(callHTML, "/workspaces", &html)
@@ -110,7 +117,7 @@ func (v *visit) loadShell(ctx context.Context, wanted time.Time) error {
 			URL string `json:"path_app_url"`
 		} `json:"regions"`
 	}
-	if !in["user"] {
+	if !in["user"] && v.group.cfg.Password == nil {
 		first.get(callAuthMethods, "/api/v2/users/authmethods", nil)
 		first.get(callFirstUser, "/api/v2/users/first", nil)
 	}

@@ -22,8 +22,9 @@ type visit struct {
 	*dashboardUser
 	rec    *harness.Recorder
 	rng    *rand.Rand
-	header http.Header
-	base   string // the access URL, without a slash at its end
+	client *coder.Client // with the session of this visit
+	header http.Header   // of it
+	base   string        // the access URL, without a slash at its end
 
 	ctx     context.Context // ends with the visit
 	work    sync.WaitGroup
@@ -56,17 +57,26 @@ type templateRef struct {
 	Name         string `json:"name"`
 }
 
-func newVisit(u *dashboardUser, rec *harness.Recorder, header http.Header) *visit {
+func newVisit(u *dashboardUser, rec *harness.Recorder) *visit {
 	rng := rec.Rand()
 	if seed := u.group.cfg.Seed; seed != 0 {
 		rng = rand.New(rand.NewPCG(seed, uint64(rec.User())<<32|uint64(rec.Iteration())))
 	}
-	header.Set("Accept", "application/json")
-	return &visit{
-		dashboardUser: u, rec: rec, rng: rng, header: header,
+	v := &visit{
+		dashboardUser: u, rec: rec, rng: rng,
 		base: strings.TrimSuffix(u.client.URL().String(), "/"),
 		wake: make(chan struct{}, 1), page: &openPage{}, me: u.person.User,
 	}
+	v.use(u.client)
+	return v
+}
+
+// use makes the visit one with the client's session.
+func (v *visit) use(c *coder.Client) {
+	header := http.Header{}
+	c.AuthHeader(header)
+	header.Set("Accept", "application/json")
+	v.client, v.header = c, header
 }
 
 // loaded is a page that is complete.
@@ -88,6 +98,11 @@ func (v *visit) run(ctx context.Context) error {
 	}()
 	cfg := &v.group.cfg
 	click := v.rec.Intended().Add(time.Duration(v.rng.Float64() * float64(cfg.Interval)))
+	if cfg.Password != nil {
+		turn := logins.Reserve() // of those of this address
+		defer turn.Cancel()      // for others, if it has not come
+		click = time.Now().Add(turn.Delay())
+	}
 	next := PageSignIn
 	var loading chan loaded
 	timer := time.NewTimer(time.Until(click))
