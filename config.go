@@ -76,6 +76,7 @@ type Config struct {
 
 	set         map[string]string // what was set, without secrets, for the result
 	limitsPlans bool              // Timeout was asked for, and is not the duration
+	wholeRun    time.Duration     // CODER_SCALETEST_TIMEOUT as it is, for runs that have no duration
 }
 
 // Live reports whether the target is a deployment of somebody's, rather than
@@ -162,6 +163,7 @@ func (p *envParser) login(c Config) {
 // how long traffic lasts, unless there is a better place to say that.
 func (p *envParser) times(c *Config) {
 	asked := p.text("TIMEOUT") != "" && c.Timeout > 0
+	c.wholeRun = c.Timeout
 	switch {
 	case c.Duration > 0:
 		c.limitsPlans = asked

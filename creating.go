@@ -77,7 +77,8 @@ func (t *Target) CreateWorkspaces(tb TB) runners.CreateWorkspacesConfig {
 
 // Creation is the plan of a scenario that creates things: n of them, or
 // CODER_SCALETEST_COUNT, so many at a time as CODER_SCALETEST_CONCURRENCY says
-// (1 on a live deployment), each within CODER_SCALETEST_JOB_TIMEOUT (5 minutes).
+// (1 on a live deployment), each within CODER_SCALETEST_JOB_TIMEOUT (5 minutes),
+// all within CODER_SCALETEST_TIMEOUT (30 minutes).
 func (t *Target) Creation(name string, n int, runner func(user int) (harness.Runner, error)) harness.Plan {
 	n = or(t.cfg.Create.Count, n)
 	atATime := 1
@@ -95,7 +96,10 @@ func (t *Target) Creation(name string, n int, runner func(user int) (harness.Run
 		Name: name, Runner: runner, Schedule: schedule,
 		CleanupAtATime: or(t.cfg.CleanupConcurrency, max(atATime, 0)),
 	}
-	plan := harness.Plan{Scenarios: []harness.Scenario{s}, JobTimeout: creationJobTimeout, MaxFailures: t.cfg.MaxFailures}
+	plan := harness.Plan{
+		Scenarios: []harness.Scenario{s}, MaxFailures: t.cfg.MaxFailures,
+		JobTimeout: creationJobTimeout, Timeout: t.cfg.wholeRun,
+	}
 	plan.CleanupJobTimeout = or(t.cfg.CleanupJobTimeout, noLimit)
 	return plan
 }

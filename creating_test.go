@@ -164,3 +164,16 @@ func TestAScenarioFileThatIsNotThereIsSaid(t *testing.T) {
 	_, err := scenario.Read(filepath.Join(t.TempDir(), "no.yaml"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
+
+func TestTheTimeoutOfACreationIsThatOfTheEnvironment(t *testing.T) {
+	d := swift(t, codertest.Config{})
+	environment(t, append(live(d.URL(), d.OwnerToken()), p+"TIMEOUT=5h", p+"JOB_TIMEOUT=9m", p+"COUNT=7")...)
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		target := scaletest.Connect(tb)
+		plan := target.Creation("x", 1, target.CreateUsers(tb).Runner())
+		require.Equal(t, 5*time.Hour, plan.Timeout)
+		require.Equal(t, 7, plan.Scenarios[0].Schedule.Users())
+		require.Equal(t, "7 users one by one", plan.Scenarios[0].Schedule.String())
+	})
+	require.Empty(t, said(tb))
+}

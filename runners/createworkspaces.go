@@ -168,7 +168,8 @@ type createWorkspace struct {
 // madeWorkspace is what must be cleaned up.
 type madeWorkspace struct {
 	run, owner, name string
-	id               uuid.UUID // Nil if it is not known whether there is one
+	client           *coder.Client // its owner's
+	id               uuid.UUID     // Nil if it is not known whether there is one
 }
 
 // Run creates a workspace and waits until it is of use.
@@ -230,7 +231,7 @@ func (r *createWorkspace) owner(ctx context.Context, rec *harness.Recorder) (Per
 // create asks for the workspace.
 func (r *createWorkspace) create(ctx context.Context, rec *harness.Recorder, owner Person) (coder.Workspace, error) {
 	ledger, name := r.cfg.Users.Ledger, newName(rec.RunID())
-	made := madeWorkspace{run: rec.RunID(), owner: owner.User.Username, name: name}
+	made := madeWorkspace{run: rec.RunID(), owner: owner.User.Username, name: name, client: owner.Client}
 	if err := ledger.Intend(ctx, made.run, KindWorkspace, made.fullName()); err != nil {
 		return coder.Workspace{}, fmt.Errorf("create workspace %s: %w", made.fullName(), err)
 	}
@@ -277,12 +278,13 @@ func (r *createWorkspace) Cleanup(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// delete deletes one. Whether there is one at all is not known when the answer
-// to its creation was lost, or when nobody waited for it.
+// delete deletes one, as its owner, who may and for whom it is gone only when it
+// is gone. What an owner may not do (cancel a build that the template does not
+// let them, orphan), the other client may.
 func (r *createWorkspace) delete(ctx context.Context, m madeWorkspace) error {
-	client := r.cfg.Users.Client
 	if m.id == uuid.Nil {
-		w, err := client.WorkspaceByOwnerAndName(ctx, m.owner, m.name)
+		// The answer to its creation was lost, or nobody waited for it.
+		w, err := m.client.WorkspaceByOwnerAndName(ctx, m.owner, m.name)
 		if coder.IsNotFound(err) || coder.IsGone(err) {
 			return nil
 		}
@@ -291,7 +293,11 @@ func (r *createWorkspace) delete(ctx context.Context, m madeWorkspace) error {
 		}
 		m.id = w.ID
 	}
-	orphaned, err := cleanup.DeleteWorkspace(ctx, client, m.id, cleanup.Options{Orphan: r.cfg.Orphan})
+	_, err := cleanup.DeleteWorkspace(ctx, m.client, m.id, cleanup.Options{})
+	if err == nil || ctx.Err() != nil || m.client == r.cfg.Users.Client && !r.cfg.Orphan {
+		return err
+	}
+	orphaned, err := cleanup.DeleteWorkspace(ctx, r.cfg.Users.Client, m.id, cleanup.Options{Orphan: r.cfg.Orphan})
 	if orphaned {
 		return fmt.Errorf("workspace %s could not be deleted: its record is gone, what it stood for is left", m.fullName())
 	}

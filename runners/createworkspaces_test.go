@@ -267,3 +267,25 @@ func TestTheConfigurationOfWorkspacesIsChecked(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+func TestSomebodyWhoMayOnlyMakeUsersLeavesNothing(t *testing.T) {
+	server := codertest.Start(t, codertest.Config{BuildTime: quick})
+	c := owner(t, server)
+	admin, err := c.CreateUser(t.Context(), coder.CreateUserRequest{Username: "ua", Email: "ua@example.com", Password: "S0me-long-password!"})
+	require.NoError(t, err)
+	_, err = c.SetUserRoles(t.Context(), admin.ID.String(), "user-admin")
+	require.NoError(t, err)
+	key, err := c.CreateSessionKey(t.Context(), "ua")
+	require.NoError(t, err)
+	ua := client(t, server, key)
+	_, err = ua.Preflight(t.Context(), coder.PreflightOptions{})
+	require.NoError(t, err)
+	_, res := play(t, harness.Scenario{
+		Runner:   runners.CreateWorkspaces(ua, template(t, c)),
+		Schedule: harness.AllAtOnce(2),
+	})
+	require.Equal(t, harness.Pass, res.Verdict, res.Reasons)
+	w, people := everything(t, c)
+	require.Zero(t, w)
+	require.Equal(t, 2, people, "the owner and the user admin")
+}
