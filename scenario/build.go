@@ -103,20 +103,24 @@ func (s Scenario) scenario(r Resources, part runners.Range) (harness.Scenario, e
 	if err != nil {
 		return out, err
 	}
-	held := harness.AllAtOnce(len(workspaces))
-	if s.Kind == Build {
-		out.Schedule = held
-	} else {
-		out.Schedule = held.Hold(time.Duration(s.Duration))
+	load, length := s.load(), time.Duration(s.Duration)
+	switch {
+	case s.Kind == Build:
+		out.Schedule = harness.AllAtOnce(len(workspaces))
+	case s.Concurrency > 0 && s.Concurrency < len(workspaces):
+		load.Shape = traffic.For{Shape: load.Shape, Duration: length}
+		out.Schedule = harness.AtATime(len(workspaces), s.Concurrency).Lasting(length)
+	default:
+		out.Schedule = harness.AllAtOnce(len(workspaces)).Hold(length)
 	}
 	switch s.Kind {
 	case Terminal:
-		out.Runner = runners.TerminalConfig{Workspaces: workspaces, Load: s.load(), ProxyURL: r.ProxyURL}.Runner()
+		out.Runner = runners.TerminalConfig{Workspaces: workspaces, Load: load, ProxyURL: r.ProxyURL}.Runner()
 	case SSH:
-		out.Runner = runners.SSHConfig{Workspaces: workspaces, Dialer: r.Dialer, Mode: runners.SSHMode(s.SSHMode), Load: s.load()}.Runner()
+		out.Runner = runners.SSHConfig{Workspaces: workspaces, Dialer: r.Dialer, Mode: runners.SSHMode(s.SSHMode), Load: load}.Runner()
 	case App:
 		out.Runner = runners.AppConfig{
-			Workspaces: workspaces, Slug: or(s.App, "wsec"), Mode: runners.AppMode(s.AppMode), Load: s.load(), ProxyURL: r.ProxyURL,
+			Workspaces: workspaces, Slug: or(s.App, "wsec"), Mode: runners.AppMode(s.AppMode), Load: load, ProxyURL: r.ProxyURL,
 		}.Runner()
 	case Build:
 		out.Runner = runners.BuildConfig{Workspaces: workspaces, Kind: runners.BuildKind(or(s.Build, "restart")), Restore: true}.Runner()

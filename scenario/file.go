@@ -105,6 +105,11 @@ type Scenario struct {
 	BytesPerTick Bytes    `yaml:"bytes_per_tick,omitempty" json:"bytes_per_tick,omitempty"`
 	TickInterval Duration `yaml:"tick_interval,omitempty" json:"tick_interval,omitempty"`
 
+	// Concurrency lets so many of the targets of a terminal, ssh or app have their
+	// load at a time, each for the duration, one after the other. 0 means all at
+	// once. Apps that are only read (wsra) can't take turns.
+	Concurrency int `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
+
 	// App is the slug of an app. Empty is wsec. AppMode is what is done with it:
 	// wsec, wsra, wsdi or http; empty goes by the slug.
 	App     string `yaml:"app,omitempty" json:"app,omitempty"`

@@ -125,9 +125,9 @@ func (f File) Validate() error {
 
 // allowed are the fields that kinds have, besides those that all have.
 var allowed = map[Kind][]string{
-	Terminal:  {"bytes_per_tick", "tick_interval"},
-	SSH:       {"bytes_per_tick", "tick_interval", "ssh_mode"},
-	App:       {"bytes_per_tick", "tick_interval", "app", "app_mode"},
+	Terminal:  {"bytes_per_tick", "tick_interval", "concurrency"},
+	SSH:       {"bytes_per_tick", "tick_interval", "concurrency", "ssh_mode"},
+	App:       {"bytes_per_tick", "tick_interval", "concurrency", "app", "app_mode"},
 	Dashboard: {"interval", "jitter"},
 	API:       {"rate", "virtual_users", "calls"},
 	Build:     {"build"},
@@ -138,7 +138,7 @@ var allowed = map[Kind][]string{
 func (s Scenario) given() map[string]bool {
 	return map[string]bool{
 		"bytes_per_tick": s.BytesPerTick != 0, "tick_interval": s.TickInterval != 0,
-		"app": s.App != "", "app_mode": s.AppMode != "", "ssh_mode": s.SSHMode != "", "build": s.Build != "",
+		"concurrency": s.Concurrency != 0, "app": s.App != "", "app_mode": s.AppMode != "", "ssh_mode": s.SSHMode != "", "build": s.Build != "",
 		"interval": s.Interval != 0, "jitter": s.Jitter != 0,
 		"rate": s.Rate != 0, "virtual_users": s.VirtualUsers != 0, "calls": len(s.Calls) > 0,
 	}
@@ -156,10 +156,16 @@ func (s Scenario) validate() error {
 	for _, f := range fields {
 		delete(given, f)
 	}
-	for _, f := range []string{"bytes_per_tick", "tick_interval", "app", "app_mode", "ssh_mode", "build", "interval", "jitter", "rate", "virtual_users", "calls"} {
+	for _, f := range []string{"bytes_per_tick", "tick_interval", "concurrency", "app", "app_mode", "ssh_mode", "build", "interval", "jitter", "rate", "virtual_users", "calls"} {
 		if given[f] {
 			add("%s means nothing for kind %s", f, s.Kind)
 		}
+	}
+	if s.Concurrency < 0 {
+		add("concurrency is %d, want 0 (all at once) or more", s.Concurrency)
+	}
+	if s.Concurrency > 0 && (or(s.AppMode, s.App) == "wsra" || s.SSHMode != "" && s.SSHMode != "echo" && s.SSHMode != "terminal") {
+		add("concurrency is for loads that are sent: want none with app wsra, and ssh_mode echo or terminal")
 	}
 	if s.Kind != Build && s.Duration <= 0 {
 		add("there is no duration, want one such as 30m")

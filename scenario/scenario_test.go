@@ -122,6 +122,8 @@ scenarios:
 			"scenario 3 (watch): there is no duration", `two scenarios are named "watch"`, `scenario 4 (watch): threshold "x"`,
 			"scenario 5 (dashboard): jitter is 1s, want less than the interval of 1s",
 		}, false},
+		{"turns that never end", "scenarios: [{kind: app, app: wsra, duration: 1s, concurrency: 2}, {kind: watch, duration: 1s, concurrency: 2}]\n",
+			[]string{"want none with app wsra", "scenario 2 (watch): concurrency means nothing for kind watch"}, true},
 		{"too much together", "scenarios: [{kind: ssh, duration: 1s, targets: 60%}, {kind: app, duration: 1s, targets: 50%}]\n", []string{"add up to more than 100%"}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -176,6 +178,15 @@ scenarios:
 		users = append(users, s.Schedule.Users())
 	}
 	require.Equal(t, []int{51, 25, 25}, users, "each from the beginning")
+}
+
+func TestTargetsTakeTurnsWhenTheyAreAskedTo(t *testing.T) {
+	f, err := scenario.Parse([]byte(`scenarios: [{kind: terminal, duration: 1m, concurrency: 2}]`))
+	require.NoError(t, err)
+	plan, err := f.Plan(resources(5))
+	require.NoError(t, err)
+	require.Equal(t, "5 users, 2 at a time", plan.Scenarios[0].Schedule.String())
+	require.Equal(t, 3*time.Minute, plan.Length())
 }
 
 func TestTargetsThatAreNotThereAreAnError(t *testing.T) {
