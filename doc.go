@@ -25,6 +25,11 @@
 // result.json, and fails the test unless the verdict is pass. [Bench] does the
 // same for a benchmark, whose lines benchstat compares.
 //
+// [Target.Workspaces], [Target.People] and [Target.SSHDialer] are what runners use;
+// [Target.CreateUsers] and [Target.CreateWorkspaces] are what the environment says of
+// things to create, with the ledger by which [Cleanup] finds them after any end.
+// [RunFile] runs a scenario file.
+//
 // This is the only package of the module that reads the environment and
 // handles signals: on the first interrupt the load ends gracefully and results
 // are written, a second one skips straight to the results, a third one exits.
