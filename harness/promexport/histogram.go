@@ -1,0 +1,75 @@
+package promexport
+
+import (
+	"math"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/coderscale/scaletest/traffic/histogram"
+)
+
+// schema is the resolution of native histograms: 2^3 buckets for each doubling,
+// so a bucket is 9 % wide.
+const schema = 3
+
+// zero is the width of the bucket of what is no time at all: the first of ours.
+const zero = 8e-9
+
+// durations is a metric with native and classic buckets.
+type durations struct {
+	prometheus.Metric // native
+	classic           []*dto.Bucket
+}
+
+// Write adds the classic buckets to the native ones.
+func (d durations) Write(out *dto.Metric) error {
+	if err := d.Metric.Write(out); err != nil {
+		return err
+	}
+	out.Histogram.Bucket = d.classic
+	return nil
+}
+
+// newDurations puts a histogram's buckets, which are less than 1 % wide, into
+// wider ones by their lower end, so that what took exactly as long as a bound is
+// within it.
+func newDurations(desc *prometheus.Desc, h *histogram.Histogram, bounds []float64, since time.Time, labels ...string) (prometheus.Metric, error) {
+	native := map[int]int64{}
+	counts := make([]uint64, len(bounds))
+	var count, zeros uint64
+	var sum float64
+	next := 0
+	for b := range h.Buckets() { // shortest first
+		count += b.Count
+		if b.Low == 0 {
+			zeros += b.Count
+		} else {
+			sum += (b.Low + b.High).Seconds() / 2 * float64(b.Count)
+			native[nativeIndex(b.Low.Seconds())] += int64(b.Count)
+		}
+		for next < len(bounds) && b.Low.Seconds() > bounds[next] {
+			next++
+		}
+		if next < len(bounds) {
+			counts[next] += b.Count
+		}
+	}
+	metric, err := prometheus.NewConstNativeHistogram(desc, count, sum, native, nil, zeros, schema, zero, since, labels...)
+	if err != nil {
+		return nil, err
+	}
+	var below uint64
+	classic := make([]*dto.Bucket, len(bounds))
+	for i, bound := range bounds {
+		below += counts[i]
+		n := below
+		classic[i] = &dto.Bucket{UpperBound: &bound, CumulativeCount: &n}
+	}
+	return durations{metric, classic}, nil
+}
+
+// nativeIndex is the bucket of a value: bucket i ends at 2^(i/2^schema), which
+// belongs to it.
+func nativeIndex(v float64) int { return int(math.Ceil(math.Log2(v) * (1 << schema))) }
