@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,7 +77,8 @@ type DashboardConfig struct {
 	NoPolls, NoSockets bool
 
 	// HTML loads the page's HTML before all else, as a browser does that was
-	// just opened. What the server puts into it is not asked for again.
+	// just opened. What the server puts into it is not asked for again, but for
+	// who the person is, what they may do, and their organizations.
 	HTML bool
 
 	// Connections is how many HTTP connections a person makes and keeps open,
@@ -143,6 +145,11 @@ func (c DashboardConfig) Validate() error {
 	}
 	for _, p := range c.People {
 		errs = append(errs, p.Validate())
+	}
+	for _, w := range c.Workspaces {
+		if !strings.Contains(w.Name, "/") {
+			add("workspace %q has no owner in its name, want one such as alice/dev", w.Name)
+		}
 	}
 	errs = append(errs, validateJourney(c.Journey))
 	return errors.Join(errs...)

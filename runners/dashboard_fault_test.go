@@ -66,6 +66,26 @@ func TestAnEndedSessionFailsTheVisitAndIsSignedInAnew(t *testing.T) {
 	})
 }
 
+func TestAPollThatIsRefusedEndsTheVisitAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeDashboard(t)
+		var reads atomic.Int64
+		f.on["/workspaces"] = func(w http.ResponseWriter, r *http.Request) {
+			if reads.Add(1) == 3 {
+				refusing(http.StatusUnauthorized, "API key has expired.")(w, r)
+				return
+			}
+			respond(w, http.StatusOK, `{"workspaces":[]}`)
+		}
+		s, _ := f.play(on(runners.PageWorkspaces), 1, 25*time.Minute)
+		require.Len(t, s.Failures, 1)
+		list, again := f.asked("/workspaces"), f.asked("/users/authmethods")
+		require.Len(t, again, 2)
+		require.Less(t, again[1].at-list[2].at, 10*time.Minute+time.Second, "not after the think time")
+		require.InDelta(t, list[2].at.Seconds(), s.Failures[0].Seconds, 0.1)
+	})
+}
+
 // on2 is a journey between pages.
 func on2(pages ...runners.Page) runners.DashboardConfig {
 	cfg := runners.DashboardConfig{Seed: 5}
@@ -338,7 +358,7 @@ func TestPeopleWhoseConnectionsAreCutGoOn(t *testing.T) {
 	server := codertest.Start(t, codertest.Config{Users: 2, Workspaces: 2, RateLimit: -1})
 	cfg := hasty(members(t, server))
 	cfg.Interval = 200 * time.Millisecond
-	s, _ := playDuring(t, harness.Scenario{Runner: cfg.Runner(), Schedule: harness.AllAtOnce(2).Hold(4 * time.Second)},
+	s, _ := playDuring(t, harness.Scenario{Runner: cfg.Runner(), Schedule: harness.AllAtOnce(2).Hold(3 * time.Second)},
 		func() { require.Positive(t, server.DropConnections(1)) })
 	require.Positive(t, s.Counters["sockets_lost"])
 	require.Positive(t, s.Actions["socket_reopen"].Count)
@@ -347,11 +367,11 @@ func TestPeopleWhoseConnectionsAreCutGoOn(t *testing.T) {
 
 func TestTheConfigurationOfDashboardsIsChecked(t *testing.T) {
 	_, err := runners.DashboardConfig{
-		People: []runners.Person{{}}, Interval: -1, Connections: -1,
+		People: []runners.Person{{}}, Workspaces: []runners.Workspace{{Name: "dev"}}, Interval: -1, Connections: -1,
 		Journey: []runners.PageWeight{{Page: "nowhere"}, {Page: runners.PageSignIn}, {Page: runners.PageUsers, Weight: -1}, {Page: runners.PageUsers}},
 	}.Runner()(0)
 	for _, want := range []string{
-		"there is no client", "there is no user", "the interval is -1ns", "Connections is -1", `step 0 of the journey is "nowhere"`,
+		"there is no client", "there is no user", "the interval is -1ns", `workspace "dev" has no owner`, "Connections is -1", `step 0 of the journey is "nowhere"`,
 		`step 1 of the journey is "sign_in"`, "the weight of page users is -1", "page users is in the journey twice", "no page of the journey has a weight",
 	} {
 		require.ErrorContains(t, err, want)

@@ -52,7 +52,7 @@ func everyPage(t *testing.T, version string) {
 	} {
 		cfg.Journey = append(cfg.Journey, runners.PageWeight{Page: p, Weight: 1})
 	}
-	s, res := play(t, harness.Scenario{Runner: cfg.Runner(), Schedule: harness.AllAtOnce(3).Hold(3 * time.Second)})
+	s, res := play(t, harness.Scenario{Runner: cfg.Runner(), Schedule: harness.AllAtOnce(3).Hold(2 * time.Second)})
 	require.Equal(t, harness.Pass, res.Verdict, res.Reasons)
 	for _, step := range append(cfg.Journey, runners.PageWeight{Page: runners.PageSignIn}) {
 		a := s.Actions["page_"+string(step.Page)]

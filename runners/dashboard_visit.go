@@ -113,9 +113,6 @@ func (v *visit) run(ctx context.Context) error {
 		case <-v.wake:
 		case done := <-loading:
 			loading = nil
-			if err := v.failed(); err != nil {
-				return v.sit(err)
-			}
 			if next == PageSignIn {
 				next, click = PageWorkspaces, done.at // where one lands
 			} else {
@@ -132,6 +129,9 @@ func (v *visit) run(ctx context.Context) error {
 				}
 			}
 			return nil
+		}
+		if err := v.failed(); err != nil && loading == nil {
+			return v.sit(err)
 		}
 		now := time.Now()
 		if loading == nil && !now.Before(click) {
