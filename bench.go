@@ -25,7 +25,7 @@ func Bench(b *testing.B, scenario harness.Scenario) {
 	runs := 0
 	for b.Loop() {
 		runs++
-		res, _ := runPlan(b, harness.Plan{Name: b.Name(), Scenarios: []harness.Scenario{scenario}}, &console{out: io.Discard, quiet: true})
+		res := runPlan(b, harness.Plan{Name: b.Name(), Scenarios: []harness.Scenario{scenario}}, &console{out: io.Discard, quiet: true})
 		if res == nil {
 			return
 		}

@@ -62,7 +62,8 @@ type Config struct {
 	Scenario string // CODER_SCALETEST_SCENARIO: the path of a scenario file
 
 	PrometheusAddress string        // CODER_SCALETEST_PROMETHEUS_ADDRESS; empty serves no metrics
-	PrometheusWait    time.Duration // CODER_SCALETEST_PROMETHEUS_WAIT, default 15s: for the last scrape
+	PrometheusWait    time.Duration // CODER_SCALETEST_PROMETHEUS_WAIT, default 15s: for the last scrape; 0 does not wait
+	PrometheusPushURL *url.URL      // CODER_SCALETEST_PROMETHEUS_PUSH_URL: of a Pushgateway that gets the final numbers; nil is none
 	Trace             bool          // CODER_SCALETEST_TRACE
 	TracePropagate    bool          // CODER_SCALETEST_TRACE_PROPAGATE: into the deployment
 
@@ -117,6 +118,7 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		Scenario:           p.text("SCENARIO"),
 		PrometheusAddress:  p.text("PROMETHEUS_ADDRESS"),
 		PrometheusWait:     p.duration("PROMETHEUS_WAIT", 15*time.Second),
+		PrometheusPushURL:  p.optionalURL("PROMETHEUS_PUSH_URL"),
 		Trace:              p.boolean("TRACE"),
 		TracePropagate:     p.boolean("TRACE_PROPAGATE"),
 		Thresholds:         p.thresholds("THRESHOLDS"),

@@ -58,6 +58,7 @@ func TestBadVariablesAreNamedWithValueAndExpectation(t *testing.T) {
 		{p + "WORKSPACE_PROXY_URL=proxy", p + `WORKSPACE_PROXY_URL is "proxy", want a URL such as https://proxy.example.com: it must begin with http:// or https://`},
 		{p + "WORKSPACE_TRAFFIC_SSH=x", p + `WORKSPACE_TRAFFIC_SSH is "x", want true or false`},
 		{p + "PROMETHEUS_WAIT=5", p + `PROMETHEUS_WAIT is "5", want a duration such as 90s or 10m, or 0 for no limit`},
+		{p + "PROMETHEUS_PUSH_URL=http://me:hunter2@gateway", p + `PROMETHEUS_PUSH_URL is "…@gateway", want a URL`},
 		{p + "TRACE=x", p + `TRACE is "x", want true or false`},
 		{"CODER_RICH_PARAMETER=x", `CODER_RICH_PARAMETER is "x", want name=value, separated by commas`},
 		{"CODER_RICH_PARAMETER_FILE=/does/not/exist", `CODER_RICH_PARAMETER_FILE is "/does/not/exist", want a YAML file`},

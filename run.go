@@ -37,14 +37,8 @@ func Run(tb TB, scenarios ...harness.Scenario) *harness.Result {
 func RunPlan(tb TB, plan harness.Plan) *harness.Result {
 	tb.Helper()
 	c := &console{out: output(tb)}
-	res, path := runPlan(tb, plan, c)
-	if res == nil {
-		return nil
-	}
-	if err := c.print(res, path, targetOf(tb).cfg.Outputs); err != nil {
-		tb.Errorf("%v", err)
-	}
-	if res.Verdict != harness.Pass {
+	res := runPlan(tb, plan, c)
+	if res != nil && res.Verdict != harness.Pass {
 		tb.Errorf("%s", failureLine(res))
 	}
 	return res
@@ -58,27 +52,27 @@ func failureLine(res *harness.Result) string {
 	return fmt.Sprintf("%s: %s", res.Verdict, res.Reasons[0])
 }
 
-// runPlan returns the result and where it is, and nil if the plan is refused.
-func runPlan(tb TB, plan harness.Plan, c *console) (res *harness.Result, path string) {
+// runPlan returns nil if the plan is refused.
+func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 	tb.Helper()
 	target := targetOf(tb)
 	if target == nil {
 		tb.Fatalf("there is no target: call scaletest.Connect first, or use package harness for other systems")
-		return nil, ""
+		return nil
 	}
 	plan, err := target.prepare(tb, plan)
 	if err != nil {
 		tb.Fatalf("%v", err)
-		return nil, ""
+		return nil
 	}
 	if target.cfg.DryRun {
 		(&console{out: output(tb)}).plan(plan, target)
 		tb.Skipf("CODER_SCALETEST_DRY_RUN is set: nothing was run")
-		return nil, ""
+		return nil
 	}
 	if err := checkOutputs(target.cfg.Outputs); err != nil {
 		tb.Fatalf("%s", oneLine(err))
-		return nil, ""
+		return nil
 	}
 	c.plan(plan, target)
 	plan.OnSnapshot = chain(plan.OnSnapshot, c.snapshot)
@@ -87,28 +81,47 @@ func runPlan(tb TB, plan harness.Plan, c *console) (res *harness.Result, path st
 	dir, err := artifacts(tb, target.cfg, c.quiet)
 	if err != nil {
 		tb.Fatalf("%v", err)
-		return nil, ""
+		return nil
 	}
+	metrics, err := target.serveMetrics(&plan, c)
+	if err != nil {
+		_ = os.Remove(dir) // it is empty, or stays
+		tb.Fatalf("%v", err)
+		return nil
+	}
+	defer metrics.close()
 	heard := hear() // before the start, so that no interrupt is lost
 	defer heard.release()
 	run, err := harness.Start(tb.Context(), plan)
 	if err != nil {
 		_ = os.Remove(dir) // it is empty, or stays
 		tb.Fatalf("%v", err)
-		return nil, ""
+		return nil
 	}
 	heard.obey(run, c)
-	res = run.Wait()
-	heard.release()
+	res := run.Wait()
 
 	name := "result.json"
 	if c.quiet { // a benchmark has many runs
 		name = "result-" + run.ID() + ".json"
 	}
-	if path, err = write(res, dir, name, target.cfg.Outputs); err != nil {
+	path, err := write(res, dir, name, target.cfg.Outputs)
+	if err != nil {
 		tb.Errorf("%v", err)
 	}
-	return res, path
+	if !c.quiet {
+		if err := c.print(res, path, target.cfg.Outputs); err != nil {
+			tb.Errorf("%v", err)
+		}
+	}
+	until, _ := deadlineOf(tb)
+	if !until.IsZero() {
+		until = until.Add(-reserve / 5) // for what the test itself has to clean up
+	}
+	if err := metrics.finish(tb.Context(), res, until, heard.first, c); err != nil {
+		tb.Errorf("%v", err)
+	}
+	return res
 }
 
 // prepare fills in what the environment says, and refuses what can't be done.

@@ -19,6 +19,7 @@ var parent = os.Getppid()
 // nobody watches should not go on.
 type interrupts struct {
 	signals chan os.Signal
+	first   chan struct{} // closed by the first one, or when the process above is gone
 	done    chan struct{}
 	running sync.WaitGroup
 	once    sync.Once
@@ -26,7 +27,7 @@ type interrupts struct {
 
 // hear keeps signals until somebody obeys.
 func hear() *interrupts {
-	i := &interrupts{signals: make(chan os.Signal, 3), done: make(chan struct{})}
+	i := &interrupts{signals: make(chan os.Signal, 3), first: make(chan struct{}), done: make(chan struct{})}
 	signal.Notify(i.signals, os.Interrupt, syscall.SIGTERM)
 	return i
 }
@@ -52,6 +53,7 @@ func (i *interrupts) obey(run *harness.Run, c *console) {
 				heard++
 				switch heard {
 				case 1:
+					close(i.first)
 					c.say("interrupted: ending gracefully, then cleaning up (again: skip to the results)")
 					run.Stop()
 				case 2:
@@ -63,6 +65,7 @@ func (i *interrupts) obey(run *harness.Run, c *console) {
 			case <-watch.C:
 				if heard == 0 && os.Getppid() != parent {
 					heard++
+					close(i.first)
 					c.say("the process that started this one is gone: ending")
 					run.Stop()
 				}

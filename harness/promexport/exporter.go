@@ -174,10 +174,8 @@ func (c collection) scenario(t harness.Totals) {
 	for _, d := range c.cfg.Durations {
 		c.duration(t, d)
 	}
-	for _, m := range c.cfg.Counters {
-		if n, ok := t.Counters[m.Counter]; ok {
-			c.counter(m.Name, n, t.Scenario)
-		}
+	for _, m := range c.cfg.Counters { // from 0 on, or the first increase could not be seen
+		c.counter(m.Name, t.Counters[m.Counter], t.Scenario)
 	}
 }
 
