@@ -358,7 +358,7 @@ func TestPeopleWhoseConnectionsAreCutGoOn(t *testing.T) {
 	server := codertest.Start(t, codertest.Config{Users: 2, Workspaces: 2, RateLimit: -1})
 	cfg := hasty(members(t, server))
 	cfg.Interval = 200 * time.Millisecond
-	s, _ := playDuring(t, harness.Scenario{Runner: cfg.Runner(), Schedule: harness.AllAtOnce(2).Hold(3 * time.Second)},
+	s, _ := playDuring(t, harness.Scenario{Runner: cfg.Runner(), Schedule: harness.AllAtOnce(2).Hold(5 * time.Second)},
 		func() { require.Positive(t, server.DropConnections(1)) })
 	require.Positive(t, s.Counters["sockets_lost"])
 	require.Positive(t, s.Actions["socket_reopen"].Count)

@@ -31,6 +31,8 @@ const (
 	socketSilence = 75 * time.Second
 	// socketLimit bounds one message. The largest are workspaces.
 	socketLimit = 32 << 20
+	// shortSocket is a socket that the server has not wanted to have.
+	shortSocket = 250 * time.Millisecond
 	// socketFarewell is how long control frames may take.
 	socketFarewell = time.Second
 )
@@ -180,11 +182,10 @@ func (k *socket) pause(inVain int) bool {
 
 // read takes what the server tells until the connection ends.
 func (k *socket) read(conn source) {
-	told := 0
+	opened := time.Now()
 	for {
 		err := conn.next(k.told)
 		if err == nil {
-			told++
 			continue
 		}
 		_ = conn.Close()
@@ -195,7 +196,7 @@ func (k *socket) read(conn source) {
 		k.v.rec.Logf("%s: lost: %v", k.name, err)
 		lost := time.Now()
 		inVain := 0
-		if told == 0 {
+		if lost.Sub(opened) < shortSocket {
 			inVain = 3 // a server that hangs up at once need not be hurried
 		}
 		if k.pause(inVain) {

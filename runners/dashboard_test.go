@@ -65,4 +65,15 @@ func everyPage(t *testing.T, version string) {
 	}
 	require.Positive(t, s.Counters["dashboard_absent"], "this deployment has no licence")
 	require.Zero(t, s.Counters["sockets_lost"], "leaving a page loses nothing")
+	var refused []string
+	for route := range server.Stats().Routes {
+		if route.Code >= 400 {
+			refused = append(refused, route.Route)
+		}
+	}
+	require.ElementsMatch(t, []string{
+		"/api/", // what needs a licence
+		"GET /api/v2/workspaceagents/{agent}/containers",
+		"GET /api/v2/deployment/config", // of members, on the page of a terminal
+	}, refused, "everything else is asked for as the server wants it")
 }
