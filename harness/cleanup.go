@@ -38,7 +38,9 @@ func (s *scenarioRun) cleanUp(ctx context.Context, u *user, sums *cleanupSums) {
 	}
 	jobCtx, cancel := context.WithTimeoutCause(ctx, s.run.plan.CleanupJobTimeout, errCleanupJobTimeout)
 	defer cancel()
+	jobCtx, span := s.trace(jobCtx, u, SpanCleanup)
 	out := s.run.call(jobCtx, u, cleaner.Cleanup)
+	u.endTraced(span, out.err, s.run.aborted.Load() && isCut(ctx, out.err))
 	switch {
 	case out.err == nil:
 		sums.cleaned.Add(1)

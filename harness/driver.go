@@ -82,6 +82,7 @@ func (d *driver) iterate(index int, intended, free time.Duration) turn {
 	}
 	defer cancel()
 	u.rec.begin(intended)
+	ctx, span := s.trace(ctx, u, SpanIteration)
 	s.started.Add(1)
 	s.active.Add(1)
 	out := d.run.call(ctx, u, func(ctx context.Context) error {
@@ -91,9 +92,11 @@ func (d *driver) iterate(index int, intended, free time.Duration) turn {
 	s.active.Add(-1)
 	t := turn{start: out.start, end: out.end}
 	if isCut(s.ctx, out.err) {
+		endSpan(span, out.err, true)
 		s.cut.Add(1)
 		return t
 	}
+	u.endTraced(span, out.err, false)
 	t.failed = out.err != nil
 	s.metrics.recordIteration(out.end-intended, out.end-out.start, t.failed)
 	if t.failed {

@@ -14,6 +14,8 @@ func (s *scenarioRun) runLoad(start time.Duration, late bool) {
 	defer s.ended.Store(true)
 	s.run.sleepUntil(start)
 	s.begun.Store(true)
+	s.beginSpan()
+	defer func() { endSpan(s.span, nil, s.run.stopping()) }()
 	if late && !s.halted() {
 		s.run.runSetup([]*scenarioRun{s})
 		start = max(start, s.run.now())

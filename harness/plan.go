@@ -85,6 +85,10 @@ type Plan struct {
 	// and "baseline" if there is one. In a sequence the first ones repeat.
 	OnPhase func(phase string)
 
+	// Tracer gets a span for the run and for each scenario, setup, iteration,
+	// action and cleanup. Nil costs nothing.
+	Tracer Tracer
+
 	// Target describes what is tested, for the result: a version, a URL without
 	// secrets, whether it is embedded.
 	Target map[string]string

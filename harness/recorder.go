@@ -38,6 +38,12 @@ func (r *Recorder) begin(intended time.Duration) {
 // is not mixed with those of the successes. One that only comes from the end of
 // the load is not counted. Do returns f's error.
 func (r *Recorder) Do(ctx context.Context, a Action, f func(context.Context) error) error {
+	if r.run.plan.Tracer != nil {
+		start, end, err := r.doTraced(ctx, a, f)
+		r.record(a, end-r.from, end-start, err)
+		r.from = end
+		return err
+	}
 	start := r.run.now()
 	err := f(ctx)
 	end := r.run.now()

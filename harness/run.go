@@ -34,6 +34,7 @@ type Run struct {
 
 	done   chan struct{}
 	result *Result
+	span   Span // nil without a tracer
 }
 
 // scenarioRun is a scenario that runs.
@@ -70,6 +71,7 @@ type scenarioRun struct {
 	final    *totals // once the load has ended
 	loadTime time.Duration
 	timedOut bool // before its load had ended
+	span     Span // nil without a tracer
 }
 
 type user struct {
@@ -114,7 +116,8 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 	}
 	r.cutoff.Store(int64(uncut))
 	// Values of ctx reach the runners; its end is translated into a stop.
-	values := context.WithoutCancel(ctx)
+	values, span := r.trace(context.WithoutCancel(ctx), SpanInfo{Kind: SpanRun, Name: r.plan.Name, User: -1, Iteration: -1})
+	r.span = span
 	r.loadCtx, r.endLoad = context.WithCancelCause(values)
 	r.cleanupCtx, r.cancelCleanup = context.WithCancel(values)
 	var errs []error
@@ -129,6 +132,7 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 	if err := errors.Join(errs...); err != nil {
 		r.endLoad(errAborted)
 		r.cancelCleanup()
+		endSpan(r.span, err, false)
 		return nil, err
 	}
 	r.watch = newSelfWatch()
@@ -229,6 +233,7 @@ func (r *Run) main(ctx context.Context) {
 	r.cancelCleanup()
 	r.phase("done")
 	r.result = r.makeResult()
+	endSpan(r.span, verdictError(r.result), false)
 }
 
 func (r *Run) phase(name string) {

@@ -29,6 +29,7 @@ func (r *Run) runSetup(of []*scenarioRun) {
 }
 
 func (s *scenarioRun) runSetup(ctx context.Context) {
+	s.beginSpan()
 	eachUser(s.users, s.SetupAtATime, func(u *user) {
 		if ctx.Err() != nil {
 			return
@@ -37,7 +38,9 @@ func (s *scenarioRun) runSetup(ctx context.Context) {
 			u.rec.begin(s.run.now())
 			jobCtx, cancel := context.WithTimeoutCause(ctx, s.run.plan.SetupTimeout, errSetupTimeout)
 			defer cancel()
+			jobCtx, span := s.trace(jobCtx, u, SpanSetup)
 			out := s.run.call(jobCtx, u, func(ctx context.Context) error { return setuper.Setup(ctx, u.rec) })
+			u.endTraced(span, out.err, isCut(ctx, out.err))
 			if out.err != nil {
 				s.setupFailed(ctx, u, out.err)
 				return
