@@ -66,6 +66,7 @@ func (s *AppSession) RoundTrip(req *http.Request) (*http.Response, error) {
 		for _, cookie := range s.jar.Cookies(req.URL) {
 			req.AddCookie(cookie)
 		}
+		s.client.Inject(req.Context(), req.Header)
 		s.authorize(req)
 	}
 	resp, err := s.client.transport.RoundTrip(req)

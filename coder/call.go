@@ -120,6 +120,7 @@ func (c *Client) attempt(ctx context.Context, cl call, u *url.URL) (bypassed boo
 		return false, c.transportError(cl.action, err, cl.secrets...)
 	}
 	maps.Copy(req.Header, c.shared.header.Clone())
+	c.Inject(ctx, req.Header)
 	req.Header.Set("Accept", "application/json")
 	if cl.contentType != "" {
 		req.Header.Set("Content-Type", cl.contentType)

@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -38,6 +39,7 @@ type shared struct {
 	bypass       Bypass
 	owners       sync.Map // token -> struct{}, those known to belong to an owner
 	onRateLimit  func(RateLimitEvent)
+	inject       func(context.Context, http.Header)
 	limited      atomic.Int64
 	waited       atomic.Int64
 	gaveUp       atomic.Int64
@@ -62,6 +64,7 @@ func New(cfg Config) (*Client, error) {
 		pollInterval: cfg.PollInterval,
 		bypass:       cfg.Bypass,
 		onRateLimit:  cfg.OnRateLimit,
+		inject:       cfg.Inject,
 	}
 	if s.maxRetries == 0 {
 		s.maxRetries = defaultMaxRetries

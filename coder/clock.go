@@ -60,6 +60,7 @@ func (c *Client) date(ctx context.Context, action string) (time.Time, error) {
 		return time.Time{}, c.transportError(action, err)
 	}
 	req.Header = c.shared.header.Clone()
+	c.Inject(ctx, req.Header)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return time.Time{}, c.transportError(action, err)

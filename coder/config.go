@@ -66,6 +66,12 @@ type Config struct {
 	// which a proxy asks for.
 	Header http.Header `json:"-"`
 
+	// Inject is called with the headers of every request and every upgrade to
+	// the deployment and its apps, and may add to them: a trace's context, for
+	// example. A repeated request has another call. It is called by many
+	// goroutines. Nil means nothing.
+	Inject func(ctx context.Context, h http.Header) `json:"-"`
+
 	// UserAgent is the User-Agent of every request. Empty means "scaletest".
 	UserAgent string
 

@@ -101,6 +101,7 @@ func (c *Client) upgrade(ctx context.Context, action string, u *url.URL) (conn *
 		return nil, false, c.transportError(action, err)
 	}
 	req.Header = c.shared.header.Clone()
+	c.Inject(ctx, req.Header)
 	bypassed = c.authorize(req.Header)
 	conn, resp, err := wsconn.Dial(ctx, c.transport, req)
 	switch {

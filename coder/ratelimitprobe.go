@@ -53,6 +53,7 @@ func (c *Client) countedRequest(ctx context.Context, action string) (limit, left
 	if err != nil {
 		return 0, 0, c.transportError(action, err)
 	}
+	c.Inject(ctx, req.Header)
 	c.AuthHeader(req.Header)
 	resp, err := c.http.Do(req)
 	if err != nil {

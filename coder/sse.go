@@ -45,6 +45,7 @@ func (c *Client) requestEvents(ctx context.Context, action, url string, limit in
 		return nil, false, c.transportError(action, err)
 	}
 	maps.Copy(req.Header, c.shared.header.Clone())
+	c.Inject(ctx, req.Header)
 	req.Header.Set("Accept", "text/event-stream")
 	bypassed = c.authorize(req.Header)
 	endless := *c.http

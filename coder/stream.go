@@ -51,6 +51,7 @@ func (c *Client) openStream(ctx context.Context, action string, path []string, q
 
 func (c *Client) dial(ctx context.Context, action string, u *url.URL) (conn *websocket.Conn, bypassed bool, err error) {
 	header := c.shared.header.Clone()
+	c.Inject(ctx, header)
 	bypassed = c.authorize(header)
 	conn, resp, err := c.Dialer().DialContext(ctx, u.String(), header)
 	if err == nil {

@@ -1,0 +1,14 @@
+package coder
+
+import (
+	"context"
+	"net/http"
+)
+
+// Inject calls Config.Inject for a request that a caller makes itself, as
+// [Client.AuthHeader] does for the token. It does nothing if there is none.
+func (c *Client) Inject(ctx context.Context, h http.Header) {
+	if c.shared.inject != nil {
+		c.shared.inject(ctx, h)
+	}
+}
