@@ -174,7 +174,7 @@ func TestDashboard(t *testing.T) {
 	}
 	scaletest.Run(t, harness.Scenario{
 		Name:       "dashboard",
-		Runner:     runners.DashboardConfig{People: people, Interval: o.Interval, Jitter: o.Jitter, Seed: o.Seed}.Runner(),
+		Runner:     runners.DashboardConfig{People: people, Interval: o.Interval, Jitter: jitter(o.Jitter), Seed: o.Seed}.Runner(),
 		Schedule:   harness.AllAtOnce(len(people)).Hold(steady(target)),
 		Thresholds: []harness.Threshold{harness.Rate("errors").Below(0.001)},
 	})
@@ -284,6 +284,14 @@ func connect(t *testing.T, e scaletest.Embedded) *scaletest.Target {
 		t.Skipf("on a live deployment this test runs when it is asked for by name: -run '^%s$'", t.Name())
 	}
 	return e.Connect(t)
+}
+
+// jitter is what a runner takes: there 0 is its default, and less than 0 none.
+func jitter(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // named reports whether tests were asked for by name.

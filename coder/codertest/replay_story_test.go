@@ -95,8 +95,9 @@ func (rp *replayer) prepareBuilds(id string) {
 	case "200":
 		delete(rp.ids, rp.own("after=381"))
 		delete(rp.ids, rp.own("after=384"))
-	case "415":
+	case "414": // it is to run until it is canceled, however slow this machine is
 		rp.locked(func() { rp.s.cfg.BuildTime = Fixed(time.Hour) })
+	case "415":
 		rp.waitFor("1113f089-36fb-4a78-b7d7-be9ebe6aacd8", "running")
 		rp.locked(func() { rp.s.cfg.BuildTime = Fixed(buildTime) })
 	case "285":
