@@ -101,7 +101,7 @@ func (e Embedded) connect(ctx context.Context, environ []string) (*Target, error
 		}
 		address, token = t.embedded.URL(), t.embedded.OwnerToken()
 	}
-	if t.client, err = coder.New(coder.Config{URL: address, Token: token}); err == nil {
+	if t.client, err = coder.New(cfg.propagate(coder.Config{URL: address, Token: token})); err == nil {
 		err = t.check(ctx)
 	}
 	if err != nil {

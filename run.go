@@ -83,6 +83,13 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 		tb.Fatalf("%v", err)
 		return nil
 	}
+	flush, err := target.trace(tb, &plan)
+	if err != nil {
+		_ = os.Remove(dir) // it is empty, or stays
+		tb.Fatalf("%s", oneLine(err))
+		return nil
+	}
+	defer flush()
 	metrics, err := target.serveMetrics(&plan, c)
 	if err != nil {
 		_ = os.Remove(dir) // it is empty, or stays

@@ -72,12 +72,21 @@ func FromEnv(ctx context.Context, o Options) (*Exporter, error) {
 		return nil, errors.Join(fmt.Errorf("export traces: %w", err), sender.Shutdown(ctx))
 	}
 	c := &counts{}
-	queue := sdktrace.NewBatchSpanProcessor(countingSender{sender, c})
+	var queueOptions []sdktrace.BatchSpanProcessorOption
+	if os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE") == "" {
+		queueOptions = append(queueOptions, sdktrace.WithMaxQueueSize(queueSize))
+	}
+	queue := sdktrace.NewBatchSpanProcessor(countingSender{sender, c}, queueOptions...)
 	return &Exporter{
 		provider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(countingQueue{queue, c}), sdktrace.WithResource(about)),
 		counts:   c,
 	}, nil
 }
+
+// queueSize is how many spans wait for the next batch, unless
+// OTEL_BSP_MAX_QUEUE_SIZE says otherwise: more than the SDK's 2048, because a load
+// test has many at a time.
+const queueSize = 16384
 
 // wanted reports whether somebody wants spans, and what can't be done.
 func wanted(o Options) (bool, error) {
