@@ -170,15 +170,11 @@ func (c AppConfig) Runner() func(user int) (harness.Runner, error) {
 		if err != nil {
 			return nil, err
 		}
-		index := user
-		if c.Share && len(c.Workspaces) > 0 {
-			index %= len(c.Workspaces)
-		}
-		w, err := pick(c.Workspaces, index)
+		w, err := pick(c.Workspaces, user, c.Share)
 		if err != nil {
 			return nil, err
 		}
-		a := &app{group: g, workspace: w}
+		a := &app{group: g, workspace: *w}
 		if c.mode() == AppHTTPMode {
 			return &appRequests{app: a}, nil
 		}

@@ -172,14 +172,11 @@ func (c SSHConfig) Runner() func(user int) (harness.Runner, error) {
 		if err != nil {
 			return nil, err
 		}
-		index := user
-		if c.Share && len(c.Workspaces) > 0 {
-			index %= len(c.Workspaces)
-		}
-		if _, err := pick(c.Workspaces, index); err != nil {
+		w, err := pick(c.Workspaces, user, c.Share)
+		if err != nil {
 			return nil, err
 		}
-		return &sshUser{group: g, workspace: &c.Workspaces[index]}, nil
+		return &sshUser{group: g, workspace: w}, nil
 	}
 }
 

@@ -156,15 +156,11 @@ func (c TerminalConfig) Runner() func(user int) (harness.Runner, error) {
 		if err != nil {
 			return nil, err
 		}
-		index := user
-		if c.Share && len(c.Workspaces) > 0 {
-			index %= len(c.Workspaces)
-		}
-		w, err := pick(c.Workspaces, index)
+		w, err := pick(c.Workspaces, user, c.Share)
 		if err != nil {
 			return nil, err
 		}
-		return &terminal{group: g, workspace: w}, nil
+		return &terminal{group: g, workspace: *w}, nil
 	}
 }
 
@@ -308,31 +304,19 @@ func (t *terminal) reconnect(ctx context.Context, rec *harness.Recorder, stream 
 	}
 	t.leave()
 	start := time.Now()
-	limit, cancel := context.WithTimeout(ctx, t.group.cfg.ReconnectTimeout)
-	defer cancel()
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		pty, err := t.connect(limit)
-		if err == nil {
-			took := time.Since(start)
-			rec.Record(Reconnect, took, took, nil)
-			rec.Logf("attached again after %v", took)
-			t.pty = pty
-			stream.Resume(pty.Stream())
-			return nil
-		}
-		if ctx.Err() == nil && limit.Err() == nil && !coder.IsUnauthorized(err) {
-			select {
-			case <-time.After(wait):
-				continue
-			case <-rec.Done(): // nobody needs it any more
-				return nil
-			case <-limit.Done():
-			}
-		}
-		took := time.Since(start)
-		rec.Record(Reconnect, took, took, err)
+	err := retryUntil(ctx, rec, t.group.cfg.ReconnectTimeout, func(ctx context.Context) (err error) {
+		t.pty, err = t.connect(ctx)
+		return err
+	})
+	took := time.Since(start)
+	switch {
+	case err != nil:
 		return fmt.Errorf("terminal of %s: lost (%v) and not found again within %v: %w", t.workspace.Name, cause, took.Round(time.Millisecond), err)
+	case t.pty != nil: // or nobody needs it any more
+		rec.Logf("attached again after %v", took)
+		stream.Resume(t.pty.Stream())
 	}
+	return nil
 }
 
 // leave closes the connection.

@@ -101,15 +101,11 @@ func (c WatchConfig) Runner() func(user int) (harness.Runner, error) {
 		if err != nil {
 			return nil, err
 		}
-		index := user
-		if c.Share && len(c.Workspaces) > 0 {
-			index %= len(c.Workspaces)
-		}
-		w, err := pick(c.Workspaces, index)
+		w, err := pick(c.Workspaces, user, c.Share)
 		if err != nil {
 			return nil, err
 		}
-		return &watcher{group: g, workspace: w}, nil
+		return &watcher{group: g, workspace: *w}, nil
 	}
 }
 

@@ -40,14 +40,17 @@ func (w Workspace) Validate() error {
 	return nil
 }
 
-// pick returns the workspace of a user; there must be one for each.
-func pick(workspaces []Workspace, user int) (Workspace, error) {
+// pick returns the workspace of a user. There must be one for each, unless they
+// share.
+func pick(workspaces []Workspace, user int, share bool) (*Workspace, error) {
 	if len(workspaces) == 0 {
-		return Workspace{}, errors.New("there are no workspaces")
+		return nil, errors.New("there are no workspaces")
+	}
+	if share {
+		user %= len(workspaces)
 	}
 	if user >= len(workspaces) {
-		return Workspace{}, fmt.Errorf("there are only %d workspaces: give the schedule fewer users, or set Share to let users share workspaces", len(workspaces))
+		return nil, fmt.Errorf("there are only %d workspaces: give the schedule fewer users, or set Share to let users share workspaces", len(workspaces))
 	}
-	w := workspaces[user]
-	return w, w.Validate()
+	return &workspaces[user], workspaces[user].Validate()
 }
