@@ -129,39 +129,46 @@ func isSpecial(path string) bool {
 	return err == nil && !info.Mode().IsRegular()
 }
 
-// write puts a result wherever it is wanted, and returns where it is as a whole.
-// That is "" if dir is.
-func write(res *harness.Result, dir, name string, outputs []Output) (path string, err error) {
+// write puts a result wherever it is wanted, and returns where it is as a whole,
+// which is "" if dir is, and the files of the outputs.
+func write(res *harness.Result, dir, name string, outputs []Output) (path string, files []string, err error) {
 	if dir != "" {
 		path = unused(filepath.Join(dir, name))
 		err = res.WriteFile(path)
 	}
 	for _, o := range outputs {
-		if o.Path != "" {
-			err = errors.Join(err, o.write(writtenRun{res, path}))
+		if o.Path == "" {
+			continue
 		}
+		file, werr := o.write(writtenRun{res, path})
+		if werr == nil {
+			files = append(files, file)
+		}
+		err = errors.Join(err, werr)
 	}
 	if err != nil {
 		err = fmt.Errorf("write the results: %w", err)
 	}
-	return path, err
+	return path, files, err
 }
 
-// write adds a run to the output's file.
-func (o Output) write(run writtenRun) error {
+// write adds a run to the output's file, and returns which that is.
+func (o Output) write(run writtenRun) (file string, err error) {
 	switch o.Format {
 	case "result":
-		return run.res.WriteFile(unused(o.Path))
+		file = unused(o.Path)
+		return file, run.res.WriteFile(file)
 	case "json":
-		return writeFile(unused(o.Path), func(w io.Writer) error { return o.render(w, run) })
+		file = unused(o.Path)
+		return file, writeFile(file, func(w io.Writer) error { return o.render(w, run) })
 	}
 	if isSpecial(o.Path) {
-		return writeFile(o.Path, func(w io.Writer) error { return o.render(w, run) })
+		return o.Path, writeFile(o.Path, func(w io.Writer) error { return o.render(w, run) })
 	}
 	written.Lock() // until it is written, or an older state could come last
 	defer written.Unlock()
 	written.runs[o.Path] = append(written.runs[o.Path], run)
-	return writeFile(o.Path, func(w io.Writer) error { return o.render(w, written.runs[o.Path]...) })
+	return o.Path, writeFile(o.Path, func(w io.Writer) error { return o.render(w, written.runs[o.Path]...) })
 }
 
 // render writes runs in the output's format; json only the last.
@@ -194,13 +201,16 @@ func writeFile(path string, render func(io.Writer) error) error {
 }
 
 // print prints what is wanted without a path. Also somebody who wants files
-// only should see how it ended.
-func (c *console) print(res *harness.Result, path string, outputs []Output) error {
+// only should see how it ended, and where they are.
+func (c *console) print(res *harness.Result, path string, files []string, outputs []Output) error {
+	text := verdict(res, path)
 	if slices.Contains(outputs, Output{Format: "text"}) {
-		c.printf("%s\n", summary(res, path))
-	} else {
-		c.printf("%s\n", verdict(res, path))
+		text = summary(res, path)
 	}
+	for _, file := range files {
+		text += fmt.Sprintf("%-12s%s\n", "written", file) // whole, to be copied
+	}
+	c.printf("%s\n", text)
 	for _, o := range outputs {
 		if o.Path != "" || o.Format == "text" || o.Format == "result" {
 			continue

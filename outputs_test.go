@@ -41,7 +41,7 @@ func visitTwice(t *testing.T, outputs string) *fakeTB {
 func TestNoRunOverwritesAnother(t *testing.T) {
 	dir := t.TempDir()
 	at := func(format string) string { return format + ":" + filepath.Join(dir, "out."+format) }
-	visitTwice(t, strings.Join([]string{at("json"), at("result"), at("csv"), at("junit"), at("markdown"), at("bench"), at("text")}, ","))
+	tb := visitTwice(t, strings.Join([]string{at("json"), at("result"), at("csv"), at("junit"), at("markdown"), at("bench"), at("text")}, ","))
 	read := func(name string) string {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
@@ -71,6 +71,9 @@ func TestNoRunOverwritesAnother(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, left, 9, "%v", left)
+	for _, f := range left {
+		assert.Contains(t, tb.output.String(), "written     "+filepath.Join(dir, f.Name())+"\n", "where it is, is not said")
+	}
 }
 
 func TestOutputWithoutAPathIsPrinted(t *testing.T) {

@@ -83,7 +83,7 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 		tb.Fatalf("%v", err)
 		return nil
 	}
-	flush, err := target.trace(tb, &plan)
+	flush, err := target.trace(tb, &plan, c)
 	if err != nil {
 		_ = os.Remove(dir) // it is empty, or stays
 		tb.Fatalf("%s", oneLine(err))
@@ -112,12 +112,12 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 	if c.quiet { // a benchmark has many runs
 		name = "result-" + run.ID() + ".json"
 	}
-	path, err := write(res, dir, name, target.cfg.Outputs)
+	path, files, err := write(res, dir, name, target.cfg.Outputs)
 	if err != nil {
 		tb.Errorf("%v", err)
 	}
 	if !c.quiet {
-		if err := c.print(res, path, target.cfg.Outputs); err != nil {
+		if err := c.print(res, path, files, target.cfg.Outputs); err != nil {
 			tb.Errorf("%v", err)
 		}
 	}

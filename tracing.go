@@ -11,7 +11,7 @@ import (
 
 // trace has the plan's spans sent, if the environment asks for them. What it
 // returns sends what is left; it is never nil.
-func (t *Target) trace(tb TB, plan *harness.Plan) (flush func(), err error) {
+func (t *Target) trace(tb TB, plan *harness.Plan, c *console) (flush func(), err error) {
 	tb.Helper()
 	about := map[string]string{}
 	for name, value := range t.info() {
@@ -28,7 +28,7 @@ func (t *Target) trace(tb TB, plan *harness.Plan) (flush func(), err error) {
 		return func() {}, nil
 	}
 	if plan.Tracer == nil { // or the test has one of its own
-		plan.Tracer = exporter.Tracer()
+		plan.Tracer = announcer{exporter.Tracer(), c}
 	}
 	return func() {
 		tb.Helper()
@@ -39,6 +39,22 @@ func (t *Target) trace(tb TB, plan *harness.Plan) (flush func(), err error) {
 			tb.Logf("%v", err)
 		}
 	}, nil
+}
+
+// announcer says where to find the run among the traces.
+type announcer struct {
+	harness.Tracer
+	console *console
+}
+
+func (a announcer) Start(ctx context.Context, info harness.SpanInfo) (context.Context, harness.Span) {
+	ctx, span := a.Tracer.Start(ctx, info)
+	if info.Kind == harness.SpanRun {
+		if id := span.ID(); id != "" {
+			a.console.printf("spans       %s\n", id)
+		}
+	}
+	return ctx, span
 }
 
 // flushTime bounds the sending of the last spans.

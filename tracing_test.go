@@ -88,6 +88,7 @@ func TestSpansGoWhereOpenTelemetrysVariablesSay(t *testing.T) {
 		for _, name := range []string{"run " + t.Name(), "scenario terminals", "setup terminals", "terminal_open", "iteration terminals"} {
 			assert.Contains(t, c.names, name)
 		}
+		assert.Regexp(t, `(?m)^spans       trace [0-9a-f]{32}, span [0-9a-f]{16}$`, tb.output.String(), "where to find it")
 		assert.Equal(t, "v2.37.0", c.about["scaletest.target.version"])
 		assert.Equal(t, propagate, len(parents) > 0, "only when it is asked for")
 		for id := range parents {
