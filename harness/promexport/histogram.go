@@ -40,16 +40,21 @@ func newDurations(desc *prometheus.Desc, h *histogram.Histogram, bounds []float6
 	counts := make([]uint64, len(bounds))
 	var count, zeros uint64
 	var sum float64
-	next := 0
-	for b := range h.Buckets() { // shortest first
+	next, index, end := 0, 0, 0.0 // the classic bucket, the native one, and where that ends
+	for b := range h.Buckets() {  // shortest first
 		count += b.Count
+		low := b.Low.Seconds()
 		if b.Low == 0 {
 			zeros += b.Count
 		} else {
 			sum += (b.Low + b.High).Seconds() / 2 * float64(b.Count)
-			native[nativeIndex(b.Low.Seconds())] += int64(b.Count)
+			if low > end { // seldom: they are wider than ours
+				index = nativeIndex(low)
+				end = math.Exp2(float64(index) / (1 << schema))
+			}
+			native[index] += int64(b.Count)
 		}
-		for next < len(bounds) && b.Low.Seconds() > bounds[next] {
+		for next < len(bounds) && low > bounds[next] {
 			next++
 		}
 		if next < len(bounds) {
