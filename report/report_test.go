@@ -120,11 +120,14 @@ func failed() *harness.Result {
 
 func TestFormatsReadWell(t *testing.T) {
 	for format := range formats {
-		golden(t, format+"_pass.txt", text(t, format, passed()))
-		golden(t, format+"_fail.txt", text(t, format, failed()))
+		// Without the histograms, whose text is another one with another compressor.
+		golden(t, format+"_pass.txt", histograms.ReplaceAllString(text(t, format, passed()), ""))
+		golden(t, format+"_fail.txt", histograms.ReplaceAllString(text(t, format, failed()), ""))
 		golden(t, format+"_empty.txt", text(t, format, &harness.Result{RunID: "x", Verdict: harness.Error}))
 	}
 }
+
+var histograms = regexp.MustCompile(`,"histogram":"[^"]*"`)
 
 // fullDisk takes some bytes.
 type fullDisk struct{ left int }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -38,6 +39,7 @@ type Options struct {
 type Exporter struct {
 	provider *sdktrace.TracerProvider
 	counts   *counts
+	client   *http.Client // nil where it is the SDK's
 }
 
 // FromEnv makes an exporter by the standard variables: OTEL_EXPORTER_OTLP_*
@@ -54,6 +56,10 @@ func FromEnv(ctx context.Context, o Options) (*Exporter, error) {
 	var options []otlptracehttp.Option
 	if !hasEndpoint() {
 		options = append(options, otlptracehttp.WithEndpointURL("http://localhost:4318/v1/traces"))
+	}
+	client := newClient()
+	if client != nil {
+		options = append(options, otlptracehttp.WithHTTPClient(client))
 	}
 	sender, err := otlptracehttp.New(ctx, options...)
 	if err != nil {
@@ -80,6 +86,7 @@ func FromEnv(ctx context.Context, o Options) (*Exporter, error) {
 	return &Exporter{
 		provider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(countingQueue{queue, c}), sdktrace.WithResource(about)),
 		counts:   c,
+		client:   client,
 	}, nil
 }
 
@@ -148,6 +155,9 @@ func (e *Exporter) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	err := e.provider.Shutdown(ctx)
+	if e.client != nil {
+		e.client.CloseIdleConnections()
+	}
 	e.counts.mu.Lock()
 	defer e.counts.mu.Unlock()
 	lost, ended := e.counts.ended-e.counts.sent, e.counts.ended

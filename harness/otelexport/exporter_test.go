@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -331,4 +332,18 @@ func TestRequestsCarryTheSpan(t *testing.T) {
 	assert.Regexp(t, `^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`, h.Get("Traceparent"))
 	parts := strings.Split(h.Get("Traceparent"), "-")
 	assert.Equal(t, "trace "+parts[1]+", span "+parts[2], s.ID())
+}
+
+func TestShutdownClosesItsConnections(t *testing.T) {
+	r := collect(t)
+	environment(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+r.URL, "OTEL_EXPORTER_OTLP_TIMEOUT=20000")
+	e, err := otelexport.FromEnv(t.Context(), otelexport.Options{})
+	require.NoError(t, err)
+	runTraced(t, e.Tracer())
+	require.NoError(t, e.Shutdown(t.Context()))
+	require.Len(t, r.paths, 1)
+	require.Eventually(t, func() bool {
+		all := make([]byte, 1<<20)
+		return !strings.Contains(string(all[:runtime.Stack(all, true)]), "persistConn")
+	}, 10*time.Second, time.Millisecond, "a test that looks for goroutines finds them")
 }
