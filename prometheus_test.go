@@ -15,6 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/coderscale/scaletest"
+	"github.com/coderscale/scaletest/coder/codertest"
+	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/runners"
 )
 
 // scrape reads the metrics whose address a line of the console names.
@@ -144,5 +147,34 @@ func TestFinalNumbersArePushed(t *testing.T) {
 			assert.Contains(t, tb.errors[0], "push metrics to ")
 		}
 		assert.NotContains(t, tb.output.String(), "waiting for", "there is nothing to scrape")
+	}
+}
+
+func TestEveryPageOfTheDashboardIsAMetric(t *testing.T) {
+	environment(t, p+"PROMETHEUS_ADDRESS=127.0.0.1:0", p+"PROMETHEUS_WAIT=1h")
+	var metrics string
+	tb := &fakeTB{onOutput: func(line string) {
+		if strings.HasPrefix(line, "waiting for the last scrape of ") {
+			metrics = scrape(t, line)
+		}
+	}}
+	var pages []string
+	attempt(t, tb, func(tb *fakeTB) {
+		target := scaletest.Embedded{Workspaces: 2, Server: codertest.Config{Users: 4}}.Connect(tb)
+		people := target.People(tb)
+		res := scaletest.Run(tb, harness.Scenario{
+			Name: "dashboard", Schedule: harness.AllAtOnce(len(people)).Hold(time.Second),
+			Runner: runners.DashboardConfig{People: people, Interval: 20 * time.Millisecond, Jitter: 10 * time.Millisecond}.Runner(),
+		})
+		for name := range res.Scenarios[0].Actions {
+			if strings.HasPrefix(name, "page_") {
+				pages = append(pages, name)
+			}
+		}
+	})
+	require.Empty(t, tb.fatal)
+	require.NotEmpty(t, pages)
+	for _, name := range []string{"coderd_scaletest_dashboard_duration_seconds_count{", "coderd_scaletest_dashboard_errors_total{"} {
+		assert.Equal(t, len(pages), strings.Count(metrics, name), "a page has no %s, of %v", name, pages)
 	}
 }
