@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // artifacts is the folder that a test's results go to. It is "" if nobody asked
@@ -24,12 +25,19 @@ func artifacts(tb TB, cfg Config, onlyAsked bool) (string, error) {
 	if onlyAsked {
 		return "", nil
 	}
-	dir, err := os.MkdirTemp("", "scaletest-")
+	root, err := temporary()
+	if err == nil {
+		root = filepath.Join(root, strings.ReplaceAll(tb.Name(), "/", "_"))
+		err = os.MkdirAll(root, 0o700)
+	}
 	if err != nil {
 		return "", fmt.Errorf("make a folder for results: %w", err)
 	}
-	return dir, nil
+	return root, nil
 }
+
+// temporary is one folder for all tests of this process.
+var temporary = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "scaletest-") })
 
 // testFolder is the folder that go test -artifacts keeps for a test, or "".
 func testFolder(tb TB) string {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/report"
@@ -200,12 +201,19 @@ func writeFile(path string, render func(io.Writer) error) error {
 	return os.WriteFile(path, b.Bytes(), 0o600)
 }
 
+// explained is set when the first summary of this process has said what its
+// columns mean.
+var explained atomic.Bool
+
 // print prints what is wanted without a path. Also somebody who wants files
 // only should see how it ended, and where they are.
 func (c *console) print(res *harness.Result, path string, files []string, outputs []Output) error {
 	text := verdict(res, path)
 	if slices.Contains(outputs, Output{Format: "text"}) {
 		text = summary(res, path)
+		if explained.Swap(true) {
+			text = strings.Replace(text, legend, "", 1)
+		}
 	}
 	for _, file := range files {
 		text += fmt.Sprintf("%-12s%s\n", "written", file) // whole, to be copied
