@@ -12,3 +12,7 @@ func (c *Client) Inject(ctx context.Context, h http.Header) {
 		c.shared.inject(ctx, h)
 	}
 }
+
+// Injects reports whether [Client.Inject] does anything: a caller who sends the
+// same headers again and again needs a copy of them then.
+func (c *Client) Injects() bool { return c.shared.inject != nil }

@@ -308,6 +308,10 @@ func (u *apiUser) path(rec *harness.Recorder, path string) string {
 
 func (u *apiUser) send(ctx context.Context, rec *harness.Recorder, call *preparedCall, template *http.Request) error {
 	req := template.WithContext(ctx)
+	if u.client.Injects() {
+		req.Header = req.Header.Clone()
+		u.client.Inject(ctx, req.Header)
+	}
 	if call.Body != "" {
 		req.Body = io.NopCloser(strings.NewReader(call.Body))
 		req.ContentLength = int64(len(call.Body))

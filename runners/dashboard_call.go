@@ -120,6 +120,7 @@ func (v *visit) ask(ctx context.Context, c *pageCall, wanted time.Time, method, 
 // workspace proxies: they get no token.
 func (v *visit) request(ctx context.Context, method, path, body string) (*http.Request, error) {
 	header := v.header.Clone()
+	v.client.Inject(ctx, header)
 	at, err := url.Parse(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)

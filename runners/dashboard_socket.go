@@ -214,6 +214,7 @@ func (v *visit) webSocket(ctx context.Context, path string) (source, error) {
 	d := v.client.Dialer()
 	d.ReadBufferSize, d.WriteBufferSize, d.WriteBufferPool = 1<<10, 1<<10, &writeBuffers
 	header := v.header.Clone()
+	v.client.Inject(ctx, header)
 	header.Del("Accept")
 	conn, resp, err := d.DialContext(ctx, "ws"+strings.TrimPrefix(v.base, "http")+path, header)
 	what := "open " + strings.SplitN(path, "?", 2)[0]
