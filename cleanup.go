@@ -162,7 +162,11 @@ func (r *cleaning) ledgers(ctx context.Context) (cleanup.Report, error) {
 	}
 	mine := slices.DeleteFunc(recs, func(rec *ledger.Record) bool { return !r.takes(rec) })
 	if len(mine) == 0 {
-		r.say("nothing to do: no ledger has something left on %s", r.cfg.URL)
+		of := ""
+		if r.o.Run != "" {
+			of = " of run " + r.o.Run
+		}
+		r.say("nothing to do: no ledger has something left%s on %s", of, r.cfg.URL)
 		return r.report, nil
 	}
 	var errs []error

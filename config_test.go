@@ -72,6 +72,7 @@ func TestBadVariablesAreNamedWithValueAndExpectation(t *testing.T) {
 		{p + "DRY_RUN=dry", p + `DRY_RUN is "dry", want true or false`},
 
 		{p + "TARGET_WORKSPACE=0:5", p + "TARGET_WORKSPACE is not a known variable: the nearest is " + p + "TARGET_WORKSPACES"},
+		{p + "SOMETHING_ELSE_ENTIRELY=x", p + "SOMETHING_ELSE_ENTIRELY is not a known variable: the README lists those that there are"},
 		{p + "TRESHOLDS=x", p + "TRESHOLDS is not a known variable: the nearest is " + p + "THRESHOLDS"},
 		{p + "WORKSPACE_TRAFFIC_SHH=1", p + "WORKSPACE_TRAFFIC_SHH is not a known variable: the nearest is " + p + "WORKSPACE_TRAFFIC_SSH"},
 		{p + "TRACE_CODER=1", p + "TRACE_CODER is not supported: set the standard OTEL_* variables for your own collector instead"},

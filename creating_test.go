@@ -17,7 +17,9 @@ import (
 	"github.com/coderscale/scaletest/coder"
 	"github.com/coderscale/scaletest/coder/codertest"
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/runners"
 	"github.com/coderscale/scaletest/scenario"
+	"github.com/coderscale/scaletest/traffic"
 )
 
 // swift is a deployment whose builds take no time.
@@ -145,6 +147,7 @@ func TestAScenarioFileIsRunAndWhatItCreatedIsDeleted(t *testing.T) {
 		require.Len(t, res.Scenarios, 4)
 		require.EqualValues(t, 4, res.Scenarios[0].Ready)
 		require.EqualValues(t, 2, res.Scenarios[1].Ready)
+		require.EqualValues(t, 4, res.Scenarios[2].Ready, "the dashboard's people are the owners of what was created")
 		w, u := there(t, d)
 		require.Equal(t, []int{4, 5}, []int{w, u}, "they are there until the test ends")
 	})
@@ -182,6 +185,67 @@ func TestTheTimeoutOfACreationIsThatOfTheEnvironment(t *testing.T) {
 		require.Equal(t, 5*time.Hour, plan.Timeout)
 		require.Equal(t, 7, plan.Scenarios[0].Schedule.Users())
 		require.Equal(t, "7 users one by one", plan.Scenarios[0].Schedule.String())
+	})
+	require.Empty(t, said(tb))
+}
+
+func TestWhatIsWrongWithAScenarioFileIsSaidBeforeAnythingIsCreated(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"no way to SSH": {`
+create: {workspaces: 4}
+scenarios: [{kind: ssh, duration: 1s}]`, "there is no coder in PATH"},
+		"a metric that nobody records": {`
+create: {workspaces: 4}
+scenarios: [{kind: terminal, duration: 1s, thresholds: ["ecko: p(99)<1s"]}]`, `scenario "terminal": threshold ecko: p(99)<1s: nothing records ecko, the nearest is echo`},
+		"a share of nothing": {`
+create: {workspaces: 4}
+scenarios: [{kind: terminal, duration: 1s, targets: 1%}]`, "targets are 0%:1%, which is none of the 4 workspaces"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := swift(t, codertest.Config{})
+			environment(t, live(d.URL(), d.OwnerToken())...)
+			t.Setenv("PATH", "")
+			tb := attempt(t, nil, func(tb *fakeTB) {
+				scaletest.Connect(tb)
+				f, err := scenario.Parse([]byte(c.text))
+				assert.NoError(t, err)
+				scaletest.RunFile(tb, f)
+			})
+			require.Contains(t, said(tb), c.want)
+			require.Zero(t, d.Stats().Builds)
+			_, u := there(t, d)
+			require.Equal(t, 1, u)
+		})
+	}
+}
+
+func TestADryRunShowsAllOfAScenarioFile(t *testing.T) {
+	d := swift(t, codertest.Config{})
+	environment(t, append(live(d.URL(), d.OwnerToken()), p+"DRY_RUN=true")...)
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		scaletest.Connect(tb)
+		f, err := scenario.Parse([]byte(file))
+		assert.NoError(t, err)
+		scaletest.RunFile(tb, f)
+	})
+	require.Empty(t, said(tb))
+	for _, want := range []string{"create      4 workspaces of the only template, 4 at a time", "terminal    4 users at once for 300ms", "app         2 users", "build       4 users at once"} {
+		require.Contains(t, tb.output.String(), want)
+	}
+	require.Zero(t, d.Stats().Builds)
+}
+
+func TestAppsByPathAreOpenedByTheirOwners(t *testing.T) {
+	d := codertest.Start(t, codertest.Config{Workspaces: 4, Users: 2})
+	environment(t, live(d.URL(), d.OwnerToken())...)
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		target := scaletest.Connect(tb)
+		res := scaletest.Run(tb, harness.Scenario{
+			Name:     "app",
+			Runner:   runners.App(target.WorkspacesWithApp(tb, "wsec"), "wsec", traffic.Constant(100, 20*time.Millisecond)),
+			Schedule: harness.AllAtOnce(4).Hold(200 * time.Millisecond),
+		})
+		assert.EqualValues(t, 4, res.Scenarios[0].Ready)
 	})
 	require.Empty(t, said(tb))
 }

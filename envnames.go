@@ -69,7 +69,12 @@ func (p *envParser) refuseUnknown() {
 			}
 			continue
 		}
-		p.fail("%s is not a known variable: the nearest is %s%s", name, prefix, nearest(short))
+		near, distance := nearest(short, slices.Concat(known, sortedKeys(later)))
+		if distance > len(short)/2 {
+			p.fail("%s is not a known variable: the README lists those that there are", name)
+			continue
+		}
+		p.fail("%s is not a known variable: the nearest is %s%s", name, prefix, near)
 	}
 }
 
@@ -88,16 +93,15 @@ func sameValue(a, b string) bool {
 	return err1 == nil && err2 == nil && x == y
 }
 
-// nearest is the name that takes the fewest changes.
-func nearest(name string) string {
-	names := slices.Concat(known, sortedKeys(later))
-	best, distance := "", 1<<30
+// nearest is the name that takes the fewest changes, and how many.
+func nearest(name string, names []string) (best string, distance int) {
+	distance = 1 << 30
 	for _, k := range names {
 		if d := editDistance(name, k); d < distance {
 			best, distance = k, d
 		}
 	}
-	return best
+	return best, distance
 }
 
 // editDistance is Levenshtein's.

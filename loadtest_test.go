@@ -154,10 +154,12 @@ func TestSSH(t *testing.T) {
 // CODER_SCALETEST_WORKSPACE_TRAFFIC_APP, or wsec, which echoes.
 func TestApp(t *testing.T) {
 	target := connect(t, scaletest.Embedded{Workspaces: 50})
-	cfg, workspaces := target.Config(), target.Workspaces(t)
+	cfg := target.Config()
+	slug := or(cfg.App, "wsec")
+	workspaces := target.WorkspacesWithApp(t, slug)
 	scaletest.Run(t, harness.Scenario{
 		Name:       "app",
-		Runner:     runners.AppConfig{Workspaces: workspaces, Slug: or(cfg.App, "wsec"), Load: typed(target), ProxyURL: cfg.ProxyURL}.Runner(),
+		Runner:     runners.AppConfig{Workspaces: workspaces, Slug: slug, Load: typed(target), ProxyURL: cfg.ProxyURL}.Runner(),
 		Schedule:   harness.AllAtOnce(len(workspaces)).Hold(steady(target)),
 		Thresholds: []harness.Threshold{harness.Rate("errors").Below(0.001)},
 	})

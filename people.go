@@ -64,6 +64,9 @@ func (t *Target) users(ctx context.Context) ([]coder.User, error) {
 	slices.SortFunc(all, func(a, b coder.User) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), slices.Compare(a.ID[:], b.ID[:]))
 	})
+	if len(all) == 0 && t.embedded != nil {
+		return nil, errors.New("the embedded deployment has no users: start it with scaletest.Embedded{Server: codertest.Config{Users: 50}}.Connect, or act as its owner with target.Self()")
+	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%s has no users whose name begins with %s: create some with 'CODER_SCALETEST_NO_CLEANUP=true go test -tags scaletest -run TestCreateUsers .', or set CODER_SCALETEST_USE_HOST_LOGIN=true to act as the token's own user", t.Describe(), namePrefix)
 	}

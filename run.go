@@ -1,6 +1,7 @@
 package scaletest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -157,6 +158,9 @@ func (t *Target) prepare(tb TB, plan harness.Plan) (harness.Plan, error) {
 	if err := plan.Validate(); err != nil {
 		return plan, err
 	}
+	if err := knownMetrics(plan.Scenarios); err != nil {
+		return plan, err
+	}
 	if err := cfg.limit(&plan); err != nil {
 		return plan, err
 	}
@@ -164,6 +168,22 @@ func (t *Target) prepare(tb TB, plan harness.Plan) (harness.Plan, error) {
 		return plan, err
 	}
 	return plan, t.safe(plan)
+}
+
+// knownMetrics refuses thresholds about what nothing in this program records,
+// which would be found only at the end of the load.
+func knownMetrics(scenarios []harness.Scenario) error {
+	var errs []error
+	metrics := harness.Metrics()
+	for _, s := range scenarios {
+		for _, t := range s.Thresholds {
+			if !slices.Contains(metrics, t.Metric) {
+				near, _ := nearest(t.Metric, metrics)
+				errs = append(errs, fmt.Errorf("scenario %q: threshold %v: nothing records %s, the nearest is %s", s.Name, t, t.Metric, near))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // noLimit stands for none where the harness takes 0 for its default.

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/coderscale/scaletest/coder"
 	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/harness/ledger"
@@ -29,28 +31,34 @@ func RunFile(tb TB, f scenario.File) *harness.Result {
 		tb.Fatalf("%s", oneLine(err))
 		return nil
 	}
+	// Whatever can be wrong without the workspaces is said before they are made.
 	var r scenario.Resources
+	workspaces, anyState, people, dialer := f.Needs()
+	if dialer {
+		r.Dialer = target.SSHDialer(tb)
+	}
+	r.ProxyURL = target.cfg.ProxyURL
 	if f.Create != nil {
-		workspaces, res := target.createFor(tb, *f.Create)
+		if !target.foresee(tb, f, r) {
+			return nil
+		}
+		res := target.createFor(tb, *f.Create, people, &r)
 		if res == nil || res.Verdict != harness.Pass {
 			return res
 		}
-		r.Workspaces, r.AnyState = workspaces, workspaces
 	}
-	workspaces, anyState, people, dialer := f.Needs()
 	if workspaces && r.Workspaces == nil {
 		r.Workspaces = target.Workspaces(tb)
 	}
 	if anyState && r.AnyState == nil {
 		r.AnyState = target.WorkspacesWhere(tb, Filter{AnyState: true})
 	}
-	if people {
+	if people && r.People == nil {
 		r.People = target.People(tb)
 	}
-	if dialer {
-		r.Dialer = target.SSHDialer(tb)
+	if f.Create == nil { // else they have their owners' clients
+		r.ForApp = func(ws []runners.Workspace, slug string) []runners.Workspace { return target.pathApps(tb, ws, slug) }
 	}
-	r.ProxyURL = target.cfg.ProxyURL
 	plan, err := f.Plan(r)
 	if err != nil {
 		tb.Fatalf("%s", oneLine(err))
@@ -60,8 +68,35 @@ func RunFile(tb TB, f scenario.File) *harness.Result {
 	return RunPlan(tb, plan)
 }
 
-// createFor creates workspaces that stay until the test ends.
-func (t *Target) createFor(tb TB, c scenario.Create) ([]runners.Workspace, *harness.Result) {
+// foresee makes the plan with stand-ins for what the file creates. It returns
+// false when there is nothing to run: the plan is refused, or only shown.
+func (t *Target) foresee(tb TB, f scenario.File, r scenario.Resources) bool {
+	tb.Helper()
+	for range f.Create.Workspaces {
+		r.Workspaces = append(r.Workspaces, runners.Workspace{Client: t.client, Name: "to-be/created", ID: uuid.New(), Agent: coder.Agent{ID: uuid.New()}})
+		r.People = append(r.People, runners.Person{Client: t.client, User: coder.User{ID: uuid.New()}})
+	}
+	r.AnyState = r.Workspaces
+	plan, err := f.Plan(r)
+	if err == nil {
+		plan, err = t.prepare(tb, plan)
+	}
+	if err != nil {
+		tb.Fatalf("%s", oneLine(err))
+		return false
+	}
+	if t.cfg.DryRun {
+		c := &console{out: output(tb)}
+		c.printf("create      %d workspaces of %s, %d at a time\n", f.Create.Workspaces, or(or(f.Create.Template, t.cfg.Template), "the only template"), max(f.Create.Concurrency, 1))
+		c.plan(plan, t)
+		tb.Skipf("CODER_SCALETEST_DRY_RUN is set: nothing was run")
+	}
+	return !t.cfg.DryRun
+}
+
+// createFor creates workspaces that stay until the test ends, and hands them and
+// their owners, if people are wanted, to the resources.
+func (t *Target) createFor(tb TB, c scenario.Create, people bool, r *scenario.Resources) *harness.Result {
 	tb.Helper()
 	o := t.cfg
 	o.Template = or(c.Template, o.Template)
@@ -98,11 +133,33 @@ func (t *Target) createFor(tb TB, c scenario.Create) ([]runners.Workspace, *harn
 	plan.MaxFailures = max(plan.MaxFailures, c.MaxFailures)
 	res := RunPlan(tb, plan)
 	slices.SortFunc(ready, func(a, b place) int { return a.user - b.user })
-	workspaces := make([]runners.Workspace, len(ready))
-	for i, p := range ready {
-		workspaces[i] = p.w
+	for _, p := range ready {
+		r.Workspaces = append(r.Workspaces, p.w)
 	}
-	return workspaces, res
+	r.AnyState = r.Workspaces
+	if people && len(ready) > 0 {
+		r.People = t.ownersOf(tb, r.Workspaces)
+	}
+	return res
+}
+
+// ownersOf are the people whom workspaces with their clients belong to.
+func (t *Target) ownersOf(tb TB, workspaces []runners.Workspace) []runners.Person {
+	tb.Helper()
+	if t.cfg.HostLogin {
+		return []runners.Person{t.Self()}
+	}
+	people, errs := make([]runners.Person, len(workspaces)), make([]error, len(workspaces))
+	inParallel(len(workspaces), func(i int) {
+		people[i].Client = workspaces[i].Client
+		people[i].User, errs[i] = workspaces[i].Client.User(tb.Context(), coder.Me)
+	})
+	for _, err := range errs {
+		if err != nil {
+			tb.Fatalf("%s", oneLine(err))
+		}
+	}
+	return people
 }
 
 // deleteMade deletes what a run has made.

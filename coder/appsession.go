@@ -117,12 +117,12 @@ func (s *AppSession) Dial(ctx context.Context) (*AppConn, error) {
 	for range maxRedirects {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 		if err != nil {
-			return nil, s.client.transportError(action, err)
+			return nil, s.client.at(s.url).transportError(action, err)
 		}
 		conn, resp, err := wsconn.Dial(ctx, s, req)
 		switch {
 		case err != nil:
-			return nil, s.client.transportError(action, err)
+			return nil, s.client.at(s.url).transportError(action, err)
 		case resp == nil:
 			return &AppConn{conn: conn}, nil
 		}

@@ -98,7 +98,7 @@ func (c *Client) upgrade(ctx context.Context, action string, u *url.URL) (conn *
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, false, c.transportError(action, err)
+		return nil, false, c.at(u).transportError(action, err)
 	}
 	req.Header = c.shared.header.Clone()
 	c.Inject(ctx, req.Header)
@@ -106,7 +106,7 @@ func (c *Client) upgrade(ctx context.Context, action string, u *url.URL) (conn *
 	conn, resp, err := wsconn.Dial(ctx, c.transport, req)
 	switch {
 	case err != nil:
-		return nil, bypassed, c.transportError(action, err)
+		return nil, bypassed, c.at(u).transportError(action, err)
 	case resp != nil:
 		return nil, bypassed, c.responseError(action, resp)
 	}

@@ -49,6 +49,14 @@ func (c *Client) transportError(action string, err error, secrets ...string) *Tr
 	}
 }
 
+// at is the client as far as errors go whose host another one is: an app's, or
+// a workspace proxy's.
+func (c *Client) at(u *url.URL) *Client {
+	there := *c
+	there.base = &url.URL{Scheme: u.Scheme, Host: u.Host}
+	return &there
+}
+
 // netReason explains a network failure.
 func netReason(err error) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {

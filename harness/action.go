@@ -2,7 +2,9 @@ package harness
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"sync"
 )
 
@@ -62,6 +64,22 @@ func NewAction(name string) Action { return Action{actions.id("action", name)} }
 
 // NewCounter names a counter, by the same rules as [NewAction].
 func NewCounter(name string) Counter { return Counter{counters.id("counter", name)} }
+
+// Metrics are the names that thresholds can be about in this program: those
+// that the harness has itself, and the actions and counters that have been made.
+func Metrics() []string {
+	names := slices.Sorted(maps.Keys(builtin))
+	for _, name := range actions.all() {
+		names = append(names, name, name+"_service", name+"_errors")
+	}
+	return append(names, counters.all()...)
+}
+
+func (r *registry) all() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.names)
+}
 
 // String is the action's name.
 func (a Action) String() string { return actions.name(a.id) }

@@ -45,6 +45,10 @@ const (
 
 // AppConfig configures users of workspace apps. [App] is the short form.
 //
+// By a path, an app can be opened by its workspace's owner only, unless the
+// server is told otherwise: the root package's Target.AsOwners gives workspaces
+// their owners' clients.
+//
 // What one does: it opens the app of its workspace through the app proxy, by its
 // path or, if the app wants one, its subdomain, directly or through a workspace
 // proxy, and makes the load: an echo whose content is compared (wsec), only

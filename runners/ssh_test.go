@@ -119,7 +119,7 @@ func TestSSHThatCanNotBeReachedSaysWhere(t *testing.T) {
 		{"silent", runners.TCP{Address: func(runners.Workspace) string { return silent.Addr().String() }},
 			"by tcp: handshake: context deadline exceeded"},
 		{"no command line", runners.ProxyCommand{Path: "no-such-binary"},
-			"there is no no-such-binary in PATH: install Coder's command line, or set ProxyCommand.Path"},
+			"there is no no-such-binary in PATH: install Coder's command line"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, res := play(t, harness.Scenario{

@@ -46,7 +46,7 @@ func (d ProxyCommand) Find() (string, error) {
 	}
 	found, err := exec.LookPath(path)
 	if err != nil {
-		return "", fmt.Errorf("coder ssh: there is no %s in PATH: install Coder's command line, or set ProxyCommand.Path: %w", path, err)
+		return "", fmt.Errorf("coder ssh: there is no %s in PATH: install Coder's command line, which 'coder ssh' belongs to, or put its folder into PATH", path)
 	}
 	return found, nil
 }

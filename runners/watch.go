@@ -52,7 +52,8 @@ const (
 // What one does: it holds watches of its workspace until the load ends, opens
 // those that are lost again, and measures the delay of what they tell, from the
 // server's own time of the cause. The server's clock is measured at the
-// beginning; where that can be done to no better than 50 ms, the result says
+// beginning, to within some milliseconds: a delay that is shorter than that is
+// recorded as that. Where it can be done to no better than 50 ms, the result says
 // so. Events without a cause during the run are counted, not measured. For
 // causes, run builds side by side ([Build]) or let agents send metadata.
 //

@@ -26,7 +26,8 @@ func (v *view) event(as harness.Action, cause time.Time) {
 	if cause.IsZero() || here.Before(v.began) {
 		return
 	}
-	delay := max(time.Since(here), 0)
+	// Less than what the clock is known to within would say what is not known.
+	delay := max(time.Since(here), v.group.clock.Within)
 	v.rec.Record(as, delay, delay, nil)
 }
 

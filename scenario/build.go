@@ -17,6 +17,10 @@ type Resources struct {
 	// may be made of; nil means Workspaces.
 	Workspaces, AnyState []runners.Workspace
 
+	// ForApp gives workspaces the clients that may open an app of theirs. Nil
+	// leaves them as they are.
+	ForApp func(workspaces []runners.Workspace, slug string) []runners.Workspace
+
 	// People are users with sessions, in a stable order.
 	People []runners.Person
 
@@ -119,8 +123,12 @@ func (s Scenario) scenario(r Resources, part runners.Range) (harness.Scenario, e
 	case SSH:
 		out.Runner = runners.SSHConfig{Workspaces: workspaces, Dialer: r.Dialer, Mode: runners.SSHMode(s.SSHMode), Load: load}.Runner()
 	case App:
+		slug := or(s.App, "wsec")
+		if r.ForApp != nil {
+			workspaces = r.ForApp(workspaces, slug)
+		}
 		out.Runner = runners.AppConfig{
-			Workspaces: workspaces, Slug: or(s.App, "wsec"), Mode: runners.AppMode(s.AppMode), Load: load, ProxyURL: r.ProxyURL,
+			Workspaces: workspaces, Slug: slug, Mode: runners.AppMode(s.AppMode), Load: load, ProxyURL: r.ProxyURL,
 		}.Runner()
 	case Build:
 		out.Runner = runners.BuildConfig{Workspaces: workspaces, Kind: runners.BuildKind(or(s.Build, "restart")), Restore: true}.Runner()

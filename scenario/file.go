@@ -21,8 +21,9 @@ type File struct {
 	// MaxFailures is how many failed runs are still a pass.
 	MaxFailures int `yaml:"max_failures,omitempty" json:"max_failures,omitempty"`
 
-	// Create makes workspaces before, which are then the targets, and deletes
-	// them afterwards. Nil takes those that are there.
+	// Create makes workspaces before, which are then the targets (and their
+	// owners those of a dashboard), and deletes them afterwards. Nil takes those
+	// that are there.
 	Create *Create `yaml:"create,omitempty" json:"create,omitempty"`
 
 	// Scenarios are the kinds of load.
@@ -50,7 +51,8 @@ type Create struct {
 	// Parameters are values for the template's rich parameters.
 	Parameters map[string]string `yaml:"parameters,omitempty" json:"parameters,omitempty"`
 
-	// Concurrency is how many are made at a time. 0 means 1.
+	// Concurrency is how many are made at a time. 0 means 1, as for the
+	// variable of Coder's utility that is left out.
 	Concurrency int `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
 
 	// CleanupConcurrency is how many are deleted at a time. 0 means Concurrency.

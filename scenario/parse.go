@@ -68,6 +68,7 @@ func plain(err error) error {
 	text := yamlPrefix.ReplaceAllString(err.Error(), "")
 	text = goType.ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, "not found", "is not known here")
+	text = strings.ReplaceAll(text, "cannot unmarshal !!seq into scenario.File", "it is a list, want keys such as scenarios")
 	lines := strings.Split(text, "\n")
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
@@ -98,6 +99,14 @@ func (f File) Validate() error {
 	shares := map[bool]float64{}
 	for i, s := range f.Scenarios {
 		name := s.name()
+		if !nameRule.MatchString(name) {
+			add("scenario %d: the name is %q, want lower-case letters, digits, '_' and '-'", i+1, name)
+		}
+		if c := f.Create; c != nil && c.Workspaces > 0 {
+			if _, _, err := s.Targets.Range.Of(c.Workspaces); err != nil {
+				add("scenario %d (%s): targets are %v: %w workspaces, which are to be created", i+1, name, s.Targets, err)
+			}
+		}
 		if names[name] {
 			add("two scenarios are named %q: give one a name of its own", name)
 		}
@@ -122,6 +131,9 @@ func (f File) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// nameRule is that of the harness.
+var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // allowed are the fields that kinds have, besides those that all have.
 var allowed = map[Kind][]string{
