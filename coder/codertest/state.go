@@ -222,9 +222,18 @@ func (st *state) populate(cfg Config) *apiKey {
 	tpl := st.addTemplate(admin, "scaletest", st.parameters)
 	values := tpl.active.defaults()
 	owners := []*user{admin}
+	// What is there from the beginning was created in the order of its numbers,
+	// each a microsecond after the one before, whatever this machine's clock says.
+	at := now().Add(-time.Duration(cfg.Users+cfg.Workspaces+cfg.Prebuilds) * time.Microsecond)
+	tick := func() time.Time {
+		at = at.Add(time.Microsecond)
+		return at
+	}
 	for i := range cfg.Users {
 		name := fmt.Sprintf("scaletest-user-%d", i)
 		u := st.addUser(user{username: name, email: name + "@example.com", password: "Passw0rd!" + name, status: "active"})
+		u.created = tick()
+		u.updated = u.created
 		if i == 0 {
 			owners = owners[:0]
 		}
@@ -233,6 +242,7 @@ func (st *state) populate(cfg Config) *apiKey {
 	st.workspaceList = make([]*workspace, 0, cfg.Workspaces)
 	add := func(owner, by *user, name string) {
 		w := st.newWorkspace(owner, tpl, name)
+		w.created = tick()
 		b := st.newBuild(w, by, "start", "initiator")
 		started := b.created
 		b.started, b.completed, b.status = &started, &started, "succeeded"
