@@ -208,6 +208,12 @@ func (r *cleaning) records() ([]*ledger.Record, error) {
 // takes decides about a ledger.
 func (r *cleaning) takes(rec *ledger.Record) bool {
 	runs := rec.Runs()
+	if len(runs) == 0 && !r.dryRun() {
+		// Its process ended before it had anything to note, or to take the file away.
+		if empty, err := ledger.Resume(rec.Path); err == nil { // or it is alive
+			_ = empty.Close() // which removes it
+		}
+	}
 	if len(runs) == 0 || r.o.Run != "" && !slices.Contains(runs, r.o.Run) {
 		return false
 	}
