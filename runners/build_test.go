@@ -13,7 +13,13 @@ import (
 )
 
 func TestWorkspacesAreBuiltAndPutBack(t *testing.T) {
-	server := codertest.Start(t, codertest.Config{Workspaces: 4, BuildTime: quick, Provisioners: 4})
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) { builtAndPutBack(t, version) })
+	}
+}
+
+func builtAndPutBack(t *testing.T, version string) {
+	server := codertest.Start(t, codertest.Config{Workspaces: 4, Version: version, BuildTime: quick, Provisioners: 4})
 	c := owner(t, server)
 	for _, tt := range []struct {
 		kind   runners.BuildKind

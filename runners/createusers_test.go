@@ -60,7 +60,13 @@ func users(t *testing.T, c *coder.Client) []coder.User {
 }
 
 func TestUsersAreCreatedWithRolesAndSessionsAndAllOfThemGo(t *testing.T) {
-	server := codertest.Start(t, codertest.Config{})
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) { createdAndGone(t, version) })
+	}
+}
+
+func createdAndGone(t *testing.T, version string) {
+	server := codertest.Start(t, codertest.Config{Version: version})
 	c, ledger := owner(t, server), &book{}
 	var mu sync.Mutex
 	people := map[int]runners.Person{}
