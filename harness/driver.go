@@ -43,7 +43,11 @@ func (d *driver) sleep(until time.Duration, timer *time.Timer) bool {
 
 // sleepUntilEnd waits until an instant, or until the load ends.
 func (d *driver) sleepUntilEnd(until time.Duration, timer *time.Timer) {
-	timer.Reset(until - d.now())
+	wait := until - d.now()
+	if wait <= 0 {
+		return
+	}
+	timer.Reset(wait)
 	select {
 	case <-timer.C:
 	case <-d.ending: // also after a stop
