@@ -55,7 +55,7 @@ func TestSecondInterruptSkipsToTheResults(t *testing.T) {
 // TestStubbornJob is what TestThirdInterruptExits interrupts.
 func TestStubbornJob(t *testing.T) {
 	if os.Getenv("STUBBORN_JOB") == "" {
-		t.Skip("it is run by TestThirdInterruptExits")
+		t.Skip("it is a child process of TestThirdInterruptExits, which runs it")
 	}
 	tiny.Connect(t)
 	never := make(chan struct{})

@@ -44,7 +44,7 @@ const killedRun = "SCALETEST_TEST_KILLED_RUN"
 func TestKilledProcess(t *testing.T) {
 	run := os.Getenv(killedRun)
 	if run == "" {
-		t.Skip("only for TestKilledRunsLeaveNothing")
+		t.Skip("it is a child process of TestKilledRunsLeaveNothing, which runs it")
 	}
 	target := scaletest.Connect(t)
 	client, err := coder.New(coder.Config{URL: target.Config().URL, Token: os.Getenv("CODER_SESSION_TOKEN"), PollInterval: 15 * time.Millisecond})

@@ -218,7 +218,7 @@ func cpuPer(tb testing.TB, span time.Duration, count func() int64) float64 {
 // inUse is the memory of this process that is in use: objects and stacks.
 func inUse() int64 {
 	runtime.GC()
-	runtime.GC() // what finalizers and pools let go of
+	runtime.GC() // the second one shrinks stacks and empties pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc + m.StackInuse)

@@ -1,15 +1,12 @@
 package runners_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -51,34 +48,11 @@ func init() {
 // startDeployment runs a deployment in a process of its own.
 func startDeployment(tb testing.TB) *coder.Client {
 	tb.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), deploymentEnv+"=1")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	require.NoError(tb, err)
-	in, err := cmd.StdinPipe()
-	require.NoError(tb, err)
-	require.NoError(tb, cmd.Start())
-	tb.Cleanup(func() {
-		_ = in.Close()
-		_ = cmd.Wait()
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(tb, err)
-	url, token, _ := strings.Cut(strings.TrimSpace(line), " ")
+	url, token, _ := strings.Cut(startChild(tb, deploymentEnv+"=1"), " ")
 	c, err := coder.New(coder.Config{URL: url, Token: token})
 	require.NoError(tb, err)
 	tb.Cleanup(c.CloseIdleConnections)
 	return c
-}
-
-// liveBytes is what is in use on the heap and on stacks, garbage left out.
-func liveBytes() float64 {
-	runtime.GC()
-	runtime.GC() // the second one shrinks stacks and empties pools
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return float64(m.HeapAlloc + m.StackInuse)
 }
 
 // BenchmarkDashboardMemory measures what a person at the dashboard costs the
@@ -98,15 +72,15 @@ func BenchmarkDashboardMemory(b *testing.B) {
 			needDescriptors(b, uint64(c.users*(c.connections+2)+c.users/2+1000))
 			people := benchPeople(b, startDeployment(b))
 			for b.Loop() {
-				before := liveBytes()
+				before := float64(inUse())
 				hangUp := dialBaseline(b, people, c.users)
-				baseline := (liveBytes() - before) / float64(c.users)
+				baseline := (float64(inUse()) - before) / float64(c.users)
 				hangUp()
 
-				before, resident := liveBytes(), residentBytes(b)
+				before, resident := float64(inUse()), residentBytes(b)
 				run, reached := startDashboards(b, people, c.users, c.connections)
 				<-reached
-				ours := (liveBytes() - before) / float64(c.users)
+				ours := (float64(inUse()) - before) / float64(c.users)
 				rss := float64(residentBytes(b)-resident) / float64(c.users)
 				run.Stop()
 				s := run.Wait().Scenarios[0]

@@ -136,8 +136,15 @@ func sinkConn(conn net.Conn) {
 // startSink runs the sink in a process of its own and returns its address.
 func startSink(tb testing.TB, kind string) string {
 	tb.Helper()
+	return startChild(tb, childEnv+"="+kind)
+}
+
+// startChild runs the test binary as a server in a process of its own, which the
+// variable makes it, and returns the line that it prints. It ends with the test.
+func startChild(tb testing.TB, variable string) string {
+	tb.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+kind)
+	cmd.Env = append(os.Environ(), variable)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(tb, err)

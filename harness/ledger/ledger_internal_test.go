@@ -14,7 +14,7 @@ import (
 func TestNothingMoreIsPromisedOnceTheDiskIsFull(t *testing.T) {
 	f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skip("needs a device that is always full: ", err)
+		t.Skip("there is no /dev/full, a device that is always full, on this system: ", err)
 	}
 	l := open(filepath.Join(t.TempDir(), "l"), f, map[key]struct{}{})
 	var wg sync.WaitGroup
