@@ -67,7 +67,10 @@ func (rp *replayer) prepare(id string) {
 		})
 	case "203":
 		rp.restoreShell()
-	case "118", "140", "407", "412", "413", "414", "423", "420", "430", "431", "433", "436", "437", "441", "454":
+	case "420":
+		rp.endCanceled("1113f089-36fb-4a78-b7d7-be9ebe6aacd8")
+		rp.settle()
+	case "118", "140", "407", "412", "413", "414", "423", "430", "431", "433", "436", "437", "441", "454":
 		rp.settle()
 	case "142":
 		rp.locked(func() {
@@ -95,11 +98,10 @@ func (rp *replayer) prepareBuilds(id string) {
 	case "200":
 		delete(rp.ids, rp.own("after=381"))
 		delete(rp.ids, rp.own("after=384"))
-	case "414": // it is to run until it is canceled, however slow this machine is
+	case "414": // it is to run until it is canceled, and to be canceling until 420, however slow this machine is
 		rp.locked(func() { rp.s.cfg.BuildTime = Fixed(time.Hour) })
 	case "415":
 		rp.waitFor("1113f089-36fb-4a78-b7d7-be9ebe6aacd8", "running")
-		rp.locked(func() { rp.s.cfg.BuildTime = Fixed(buildTime) })
 	case "285":
 		rp.settle()
 		rp.learnAgent("ecd88d0d-9cbe-45c2-a567-c9adca1d88f1", "admin/ws1")
@@ -358,6 +360,17 @@ func (rp *replayer) settle() {
 		}
 		return true
 	}, 10*time.Second, time.Millisecond)
+}
+
+// endCanceled ends a build that has been canceling for as long as the story needed
+// it to, and lets those after it take their usual time.
+func (rp *replayer) endCanceled(build string) {
+	rp.locked(func() {
+		rp.s.cfg.BuildTime = Fixed(buildTime)
+		b := rp.s.state.builds[mustID(rp.known(build))]
+		b.err = "terraform apply: exit status 1"
+		rp.s.finish(b, "failed")
+	})
 }
 
 // cancelPending makes a workspace whose build is canceled before it begins, and
