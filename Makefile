@@ -2,7 +2,7 @@
 GO ?= go
 FUZZTIME ?= 10s
 
-.PHONY: help test scaletest bench lint race fuzz serve
+.PHONY: help test scaletest bench lint race fuzz serve generate
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,3 +27,7 @@ fuzz: ## every fuzz target for FUZZTIME
 
 serve: ## the embedded deployment as a process of its own
 	$(GO) run ./cmd/scaletest serve
+
+generate: ## the Go of the .proto files
+	$(GO) -C tools build -o ../.protogen ./protogen
+	./.protogen $$(git ls-files '*.proto'); status=$$?; rm -f .protogen; exit $$status

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/coderscale/scaletest/coder/codertest/internal/shell"
+	"github.com/coderscale/scaletest/coder/internal/shell"
 )
 
 // htmlPage is what browsers see of an error.

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/coderscale/scaletest/coder/codertest/internal/shell"
+	"github.com/coderscale/scaletest/coder/internal/shell"
 )
 
 // sshSession is a channel with a program.

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/coderscale/scaletest/coder/codertest/internal/keystream"
-	"github.com/coderscale/scaletest/coder/codertest/internal/shell"
+	"github.com/coderscale/scaletest/coder/internal/shell"
 	"github.com/coderscale/scaletest/coder/codertest/internal/wsframe"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/coderscale/scaletest/coder/codertest/internal/shell"
+	"github.com/coderscale/scaletest/coder/internal/shell"
 )
 
 // exec runs a command and returns its output, its errors and its status.

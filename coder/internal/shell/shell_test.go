@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/coderscale/scaletest/coder/codertest/internal/shell"
+	"github.com/coderscale/scaletest/coder/internal/shell"
 )
 
 var size = shell.Size{Columns: 80, Rows: 25}

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/coderscale/scaletest/coder/codertest/internal/tty"
+	"github.com/coderscale/scaletest/coder/internal/tty"
 )
 
 // Size is the window's.

@@ -3,7 +3,7 @@ package shell
 import (
 	"unicode/utf8"
 
-	"github.com/coderscale/scaletest/coder/codertest/internal/tty"
+	"github.com/coderscale/scaletest/coder/internal/tty"
 )
 
 // login is an interactive shell. It edits the line itself, as readline does:

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/coderscale/scaletest/coder/codertest/internal/tty"
+	"github.com/coderscale/scaletest/coder/internal/tty"
 )
 
 // typed runs input through a discipline in pieces.
