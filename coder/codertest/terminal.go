@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/coderscale/scaletest/coder/codertest/internal/keystream"
-	"github.com/coderscale/scaletest/coder/internal/shell"
 	"github.com/coderscale/scaletest/coder/codertest/internal/wsframe"
+	"github.com/coderscale/scaletest/coder/internal/shell"
 )
 
 // terminals are the sessions of an agent. A nil one has none.
