@@ -56,8 +56,12 @@ func (rp *replayer) prepare(id string) {
 		})
 	case "108":
 		rp.locked(func() { rp.s.cfg.AgentTime = Fixed(time.Hour) })
+	case "114": // it is to run until 117, however slow this machine is
+		rp.locked(func() { rp.s.cfg.BuildTime = Fixed(time.Hour) })
 	case "115":
 		rp.waitFor("95e54970-336f-4218-beff-823af24fd3fc", "running")
+	case "117":
+		rp.end("95e54970-336f-4218-beff-823af24fd3fc", "succeeded", "")
 	case "120":
 		rp.locked(func() {
 			rp.s.cfg.AgentTime = Latency{}
@@ -68,7 +72,7 @@ func (rp *replayer) prepare(id string) {
 	case "203":
 		rp.restoreShell()
 	case "420":
-		rp.endCanceled("1113f089-36fb-4a78-b7d7-be9ebe6aacd8")
+		rp.end("1113f089-36fb-4a78-b7d7-be9ebe6aacd8", "failed", "terraform apply: exit status 1")
 		rp.settle()
 	case "118", "140", "407", "412", "413", "414", "423", "430", "431", "433", "436", "437", "441", "454":
 		rp.settle()
@@ -362,14 +366,15 @@ func (rp *replayer) settle() {
 	}, 10*time.Second, time.Millisecond)
 }
 
-// endCanceled ends a build that has been canceling for as long as the story needed
-// it to, and lets those after it take their usual time.
-func (rp *replayer) endCanceled(build string) {
+// end ends a build that has been running for as long as the story needed it to,
+// and lets those after it take their usual time.
+func (rp *replayer) end(build, status, problem string) {
 	rp.locked(func() {
 		rp.s.cfg.BuildTime = Fixed(buildTime)
 		b := rp.s.state.builds[mustID(rp.known(build))]
-		b.err = "terraform apply: exit status 1"
-		rp.s.finish(b, "failed")
+		b.stop() // a canceled one has stopped already
+		b.err = problem
+		rp.s.finish(b, status)
 	})
 }
 
