@@ -57,6 +57,7 @@ func (rp *replayer) prepare(id string) {
 	case "108":
 		rp.locked(func() { rp.s.cfg.AgentTime = Fixed(time.Hour) })
 	case "114": // it is to run until 117, however slow this machine is
+		rp.settle()
 		rp.locked(func() { rp.s.cfg.BuildTime = Fixed(time.Hour) })
 	case "115":
 		rp.waitFor("95e54970-336f-4218-beff-823af24fd3fc", "running")
