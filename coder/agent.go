@@ -2,7 +2,6 @@ package coder
 
 import (
 	"context"
-	"encoding/json"
 	"iter"
 
 	"github.com/google/uuid"
@@ -63,10 +62,10 @@ func (c *Client) ListeningPorts(ctx context.Context, id uuid.UUID) ([]ListeningP
 
 // ConnectionInfo is how to reach agents over the tailnet.
 type ConnectionInfo struct {
-	DERPMap                  json.RawMessage `json:"derp_map"` // in Tailscale's JSON form
-	DERPForceWebSockets      bool            `json:"derp_force_websockets"`
-	DisableDirectConnections bool            `json:"disable_direct_connections"`
-	HostnameSuffix           string          `json:"hostname_suffix"` // empty on old servers
+	DERPMap                  DERPMap `json:"derp_map"`
+	DERPForceWebSockets      bool    `json:"derp_force_websockets"`
+	DisableDirectConnections bool    `json:"disable_direct_connections"`
+	HostnameSuffix           string  `json:"hostname_suffix"` // empty on old servers
 }
 
 // AgentConnectionInfo reads how to reach an agent over the tailnet. A Nil ID

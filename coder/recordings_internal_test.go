@@ -225,7 +225,7 @@ func TestTagsAreThoseOfTheServer(t *testing.T) {
 		RichParameter{}, ParameterOption{}, BuildParameter{}, Job{}, MatchedProvisioners{}, Workspace{}, WorkspacesPage{}, Build{},
 		Resource{}, ResourceMetadata{}, Agent{}, AgentLatency{}, AgentHealth{}, AgentScript{}, App{}, Timings{}, ProvisionerTiming{},
 		ScriptTiming{}, AgentTiming{}, ProvisionerLog{}, AgentLog{}, BuildInfo{}, Region{}, ListeningPort{}, DeploymentStats{},
-		ConnectionInfo{DERPMap: json.RawMessage("null")},
+		ConnectionInfo{},
 	}
 	for _, value := range types {
 		data, err := json.Marshal(value)

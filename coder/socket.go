@@ -3,10 +3,7 @@ package coder
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
-	"sync"
-	"time"
 
 	"github.com/coderscale/scaletest/internal/wsconn"
 )
@@ -15,12 +12,14 @@ import (
 // the tailnet's and the agents' RPC are. One goroutine may read while others
 // write. Somebody must read as long as it is open, or the server takes it for
 // dead after 30 seconds.
-type Socket struct{ conn *wsconn.Conn }
+type Socket struct{ conn *wsconn.Bytes }
 
 // Socket opens a WebSocket at a path below the access URL, which may have a
 // query: "/api/v2/tailnet?version=2.0". The action is for errors: what is
 // attempted, such as "join the tailnet". The context bounds the opening only. An
 // upgrade that is refused is repeated as a GET is.
+//
+// GET {path}
 func (c *Client) Socket(ctx context.Context, action, path string) (*Socket, error) {
 	segments, query, err := splitPath(path)
 	if err != nil {
@@ -34,7 +33,7 @@ func (c *Client) Socket(ctx context.Context, action, path string) (*Socket, erro
 	for {
 		conn, bypassed, err := c.upgrade(ctx, action, u)
 		if err == nil {
-			return &Socket{conn: conn}, nil
+			return &Socket{conn: conn.Bytes(streamIdle)}, nil
 		}
 		if err = r.next(ctx, err, bypassed); err != nil {
 			return nil, err
@@ -44,29 +43,10 @@ func (c *Client) Socket(ctx context.Context, action, path string) (*Socket, erro
 
 // Read gives the payload of messages. It fails when nothing has come for 75 s:
 // servers ping every 15.
-func (s *Socket) Read(b []byte) (int, error) {
-	if err := s.conn.SetReadDeadline(time.Now().Add(streamIdle)); err != nil {
-		return 0, err
-	}
-	return s.conn.Read(b)
-}
-
-// socketFrames are buffers for frames that are being written.
-var socketFrames = sync.Pool{New: func() any { return new([]byte) }}
+func (s *Socket) Read(b []byte) (int, error) { return s.conn.Read(b) }
 
 // Write sends b in a message.
-func (s *Socket) Write(b []byte) (int, error) {
-	p := socketFrames.Get().(*[]byte)
-	*p = wsconn.AppendFrame((*p)[:0], wsconn.Binary, rand.Uint32(), b)
-	_, err := s.conn.Write(*p)
-	if cap(*p) <= 128<<10 {
-		socketFrames.Put(p)
-	}
-	if err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
+func (s *Socket) Write(b []byte) (int, error) { return s.conn.Write(b) }
 
 // Close says goodbye, if the server listens, and ends the connection.
 func (s *Socket) Close() error { return s.conn.Close() }

@@ -79,6 +79,9 @@ func (c *Conn) NetConn() net.Conn { return c.conn }
 // SetReadDeadline bounds the next reads.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.conn.SetReadDeadline(t) }
 
+// SetWriteDeadline bounds the next writes.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.conn.SetWriteDeadline(t) }
+
 // Close tells the peer that the connection ends, if it listens, and ends it.
 func (c *Conn) Close() error {
 	_ = c.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))

@@ -30,49 +30,68 @@ func Dial(ctx context.Context, rt http.RoundTripper, req *http.Request) (*Conn, 
 	_, _ = rand.Read(nonce[:]) // never fails
 	key := base64.StdEncoding.EncodeToString(nonce[:])
 
-	var conn net.Conn
+	req = req.Clone(ctx)
+	req.Header.Set("Sec-WebSocket-Version", "13")
+	req.Header.Set("Sec-WebSocket-Key", key)
+	conn, pre, resp, err := Upgrade(ctx, rt, req, "websocket", func(resp *http.Response) error { return accepts(resp, key) })
+	if conn == nil {
+		return nil, resp, err
+	}
+	return newConn(conn, pre), nil, nil
+}
+
+// Upgrade changes the protocol of a connection to something else and takes it
+// over, with what the server has sent already behind its answer. Check looks at
+// an answer of 101; nil takes any. Otherwise it is as [Dial].
+func Upgrade(ctx context.Context, rt http.RoundTripper, req *http.Request, protocol string, check func(*http.Response) error) (conn net.Conn, pre []byte, resp *http.Response, err error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) { conn = info.Conn },
 	})
 	req = req.Clone(ctx)
 	req.Header.Set("Connection", "Upgrade")
-	req.Header.Set("Upgrade", "websocket")
-	req.Header.Set("Sec-WebSocket-Version", "13")
-	req.Header.Set("Sec-WebSocket-Key", key)
-
-	resp, err := rt.RoundTrip(req)
+	req.Header.Set("Upgrade", protocol)
+	resp, err = rt.RoundTrip(req)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
-		return nil, resp, nil
+		return nil, nil, resp, nil
 	}
-	c, err := upgraded(resp, conn, key)
+	if check != nil {
+		err = check(resp)
+	}
+	if err == nil {
+		pre, err = upgraded(resp, conn)
+	}
 	if err != nil {
 		_ = resp.Body.Close()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return c, nil, nil
+	return conn, pre, nil, nil
 }
 
-func upgraded(resp *http.Response, conn net.Conn, key string) (*Conn, error) {
+// accepts looks at the answer to a WebSocket handshake.
+func accepts(resp *http.Response, key string) error {
 	sum := sha1.Sum([]byte(key + acceptSuffix)) //nolint:gosec // see above
 	if !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") ||
 		resp.Header.Get("Sec-WebSocket-Accept") != base64.StdEncoding.EncodeToString(sum[:]) {
-		return nil, errors.New("the answer to the WebSocket upgrade is not from a WebSocket server: something in between answered instead")
+		return errors.New("the answer to the WebSocket upgrade is not from a WebSocket server: something in between answered instead")
 	}
 	if resp.Header.Get("Sec-WebSocket-Extensions") != "" {
-		return nil, protocolError("it uses an extension that was not offered")
+		return protocolError("it uses an extension that was not offered")
 	}
+	return nil
+}
+
+func upgraded(resp *http.Response, conn net.Conn) (pre []byte, err error) {
 	body, ok := resp.Body.(io.ReadWriteCloser)
 	if !ok || conn == nil {
 		return nil, errors.New("the HTTP transport can't upgrade connections: use an *http.Transport")
 	}
-	pre, err := leftover(body, conn)
-	if err != nil {
+	if pre, err = leftover(body, conn); err != nil {
 		return nil, fmt.Errorf("take over the upgraded connection: %w", err)
 	}
-	return newConn(conn, pre), nil
+	return pre, nil
 }
 
 // leftover returns what the transport has read behind the handshake's answer.
