@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.zx2c4.com/wireguard/device"
@@ -143,10 +144,8 @@ func (n *Node) ID() uuid.UUID { return n.self }
 // Close tells the coordination, ends all connections and stops the node.
 func (n *Node) Close() error {
 	n.once.Do(func() {
+		n.sayGoodbye()
 		n.mu.Lock()
-		if n.outbox != nil {
-			n.outbox.leave()
-		}
 		for _, p := range n.peers {
 			p.drop(errClosed)
 			if p.idle != nil {
@@ -166,6 +165,23 @@ func (n *Node) Close() error {
 		n.wg.Wait()
 	})
 	return nil
+}
+
+// sayGoodbye gives the coordination a moment to hear it.
+func (n *Node) sayGoodbye() {
+	n.mu.Lock()
+	o := n.outbox
+	n.mu.Unlock()
+	if o == nil {
+		return
+	}
+	o.leave()
+	t := time.NewTimer(time.Second)
+	defer t.Stop()
+	select {
+	case <-o.ended:
+	case <-t.C:
+	}
 }
 
 func (n *Node) event(format string, args ...any) {

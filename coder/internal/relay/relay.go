@@ -61,21 +61,51 @@ func FromInfo(client *coder.Client, info coder.ConnectionInfo) (*Dialer, error) 
 
 // FromProto takes the map from an agent's manifest.
 func FromProto(client *coder.Client, m *tailnetpb.DERPMap, forceWebSockets bool) (*Dialer, error) {
-	info := coder.ConnectionInfo{DERPForceWebSockets: forceWebSockets, DERPMap: coder.DERPMap{Regions: map[int]coder.DERPRegion{}}}
+	return FromInfo(client, coder.ConnectionInfo{DERPForceWebSockets: forceWebSockets, DERPMap: coder.DERPMap{Regions: regionsOf(m)}})
+}
+
+// Update takes a new map. One without relays is not taken: it would be the end of
+// everything.
+func (d *Dialer) Update(m *tailnetpb.DERPMap) {
+	regions := regionsOf(m)
+	for id, r := range regions {
+		if !r.EmbeddedRelay && len(relays(r)) == 0 {
+			delete(regions, id)
+		}
+	}
+	if len(regions) == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.regions = regions
+}
+
+// maxRegions and maxRelays bound what is taken of a map.
+const (
+	maxRegions = 1000
+	maxRelays  = 100
+)
+
+func regionsOf(m *tailnetpb.DERPMap) map[int]coder.DERPRegion {
+	out := map[int]coder.DERPRegion{}
 	for id, r := range m.GetRegions() {
+		if len(out) == maxRegions {
+			break
+		}
 		region := coder.DERPRegion{
 			RegionID: int(id), RegionCode: r.GetRegionCode(), RegionName: r.GetRegionName(), Avoid: r.GetAvoid(), EmbeddedRelay: r.GetEmbeddedRelay(),
 		}
-		for _, n := range r.GetNodes() {
+		for _, n := range r.GetNodes()[:min(len(r.GetNodes()), maxRelays)] {
 			region.Nodes = append(region.Nodes, coder.DERPNode{
 				Name: n.GetName(), RegionID: int(n.GetRegionId()), HostName: n.GetHostName(), CertName: n.GetCertName(),
 				IPv4: n.GetIpv4(), IPv6: n.GetIpv6(), STUNPort: int(n.GetStunPort()), STUNOnly: n.GetStunOnly(),
 				DERPPort: int(n.GetDerpPort()), ForceHTTP: n.GetForceHttp(), InsecureForTests: n.GetInsecureForTests(),
 			})
 		}
-		info.DERPMap.Regions[int(id)] = region
+		out[int(id)] = region
 	}
-	return FromInfo(client, info)
+	return out
 }
 
 // relays are the nodes that relay.
