@@ -110,7 +110,7 @@ func (t *Target) Creation(name string, n int, runner func(user int) (harness.Run
 func (t *Target) SSHDialer(tb TB) runners.Dialer {
 	tb.Helper()
 	if t.embedded != nil {
-		return runners.ToAgent("the embedded deployment", t.embedded)
+		return runners.ToAgent("the embedded deployment", t.embedded.DialAgent)
 	}
 	d := runners.ProxyCommand{}
 	if t.cfg.NoDirect {

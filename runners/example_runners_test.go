@@ -85,7 +85,7 @@ func ExampleCreateWorkspacesConfig() {
 func ExampleSSH() {
 	server, _, workspaces, leave := stage()
 	defer leave()
-	dialer := runners.ToAgent("embedded", server)
+	dialer := runners.ToAgent("embedded", server.DialAgent)
 	load := traffic.Constant(traffic.KiB, 50*time.Millisecond)
 	res := act("ssh", runners.SSH(workspaces, dialer, load), harness.AllAtOnce(3).Hold(time.Second))
 	fmt.Println("wrong or missing echoes:", res.Actions["ssh_echo"].Errors)

@@ -20,7 +20,7 @@ func TestWhatIsSentOverSSHIsCompared(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			server, ws := deployment(t, codertest.Config{Workspaces: 5})
 			s, res := play(t, harness.Scenario{
-				Runner:   runners.SSHConfig{Workspaces: ws, Dialer: runners.ToAgent("codertest", server), Mode: mode, Load: small}.Runner(),
+				Runner:   runners.SSHConfig{Workspaces: ws, Dialer: runners.ToAgent("codertest", server.DialAgent), Mode: mode, Load: small}.Runner(),
 				Schedule: harness.AllAtOnce(5).Hold(time.Second),
 			})
 			require.Equal(t, harness.Pass, res.Verdict, res.Reasons)
@@ -50,7 +50,7 @@ func TestACommandOverSSHMustSucceedAndPrintWhatItShould(t *testing.T) {
 	} {
 		s, res := play(t, harness.Scenario{
 			Runner: runners.SSHConfig{
-				Workspaces: ws, Dialer: runners.ToAgent("codertest", server), Mode: runners.SSHExecMode, Command: tt.command, ExpectOutput: tt.expect,
+				Workspaces: ws, Dialer: runners.ToAgent("codertest", server.DialAgent), Mode: runners.SSHExecMode, Command: tt.command, ExpectOutput: tt.expect,
 			}.Runner(),
 			Schedule: harness.OneByOne(1),
 		})
@@ -68,7 +68,7 @@ func TestACommandOverSSHMustSucceedAndPrintWhatItShould(t *testing.T) {
 func TestAShellOverSSHAnswers(t *testing.T) {
 	server, ws := deployment(t, codertest.Config{Workspaces: 1})
 	s, res := play(t, harness.Scenario{
-		Runner:   runners.SSHConfig{Workspaces: ws, Dialer: runners.ToAgent("codertest", server), Mode: runners.SSHShellMode}.Runner(),
+		Runner:   runners.SSHConfig{Workspaces: ws, Dialer: runners.ToAgent("codertest", server.DialAgent), Mode: runners.SSHShellMode}.Runner(),
 		Schedule: harness.OneByOne(1),
 	})
 	require.Equal(t, harness.Pass, res.Verdict, res.Reasons)
@@ -78,7 +78,7 @@ func TestAShellOverSSHAnswers(t *testing.T) {
 func TestBulkOverSSHArrivesWhole(t *testing.T) {
 	server, ws := deployment(t, codertest.Config{Workspaces: 1})
 	s, res := play(t, harness.Scenario{
-		Runner:   runners.SSHConfig{Workspaces: ws, Dialer: runners.ToAgent("codertest", server), Mode: runners.SSHBulkMode, Bytes: 3 * traffic.MiB}.Runner(),
+		Runner:   runners.SSHConfig{Workspaces: ws, Dialer: runners.ToAgent("codertest", server.DialAgent), Mode: runners.SSHBulkMode, Bytes: 3 * traffic.MiB}.Runner(),
 		Schedule: harness.OneByOne(1),
 	})
 	require.Equal(t, harness.Pass, res.Verdict, res.Reasons)
@@ -89,7 +89,7 @@ func TestBulkOverSSHArrivesWhole(t *testing.T) {
 func TestALostSSHConnectionIsMadeAgain(t *testing.T) {
 	server, ws := deployment(t, codertest.Config{Workspaces: 3})
 	s, res := playDuring(t, harness.Scenario{
-		Runner:   runners.SSH(ws, runners.ToAgent("codertest", server), small),
+		Runner:   runners.SSH(ws, runners.ToAgent("codertest", server.DialAgent), small),
 		Schedule: harness.AllAtOnce(3).Hold(3 * time.Second),
 	}, func() { require.Positive(t, server.DropConnections(1)) })
 	require.Equal(t, harness.Pass, res.Verdict, res.Reasons)

@@ -43,22 +43,21 @@ func (TCP) String() string { return "tcp" }
 // there too, but only from 2.22 on.
 const agentSSHPort = 1
 
-// AgentDialer reaches ports of agents.
-type AgentDialer interface {
-	DialAgent(ctx context.Context, agent uuid.UUID, port uint16) (net.Conn, error)
-}
+// AgentDial connects to a port of an agent, wherever it is: by a tailnet node, for
+// example. The context bounds the dialing only.
+type AgentDial func(ctx context.Context, agent uuid.UUID, port uint16) (net.Conn, error)
 
 // ToAgent makes a [Dialer] of something that reaches agents by their ID. The
 // name says what that is.
-func ToAgent(name string, d AgentDialer) Dialer { return toAgent{name, d} }
+func ToAgent(name string, dial AgentDial) Dialer { return toAgent{name, dial} }
 
 type toAgent struct {
-	name   string
-	dialer AgentDialer
+	name string
+	dial AgentDial
 }
 
 func (d toAgent) Dial(ctx context.Context, w Workspace) (net.Conn, error) {
-	return d.dialer.DialAgent(ctx, w.Agent.ID, agentSSHPort)
+	return d.dial(ctx, w.Agent.ID, agentSSHPort)
 }
 
 func (d toAgent) String() string { return d.name }

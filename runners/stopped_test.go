@@ -25,7 +25,7 @@ func TestTrafficToAWorkspaceThatStopsIsMissedAndHoldsNobodyUp(t *testing.T) {
 				return runners.AppConfig{Workspaces: ws, Slug: "wsec", Load: small, ReconnectTimeout: time.Second, DrainTimeout: time.Second}.Runner()
 			},
 			"ssh": func(s *codertest.Server, ws []runners.Workspace) func(int) (harness.Runner, error) {
-				return runners.SSHConfig{Workspaces: ws, Dialer: runners.ToAgent("codertest", s), Load: small, ReconnectTimeout: time.Second, DrainTimeout: time.Second}.Runner()
+				return runners.SSHConfig{Workspaces: ws, Dialer: runners.ToAgent("codertest", s.DialAgent), Load: small, ReconnectTimeout: time.Second, DrainTimeout: time.Second}.Runner()
 			},
 		} {
 			t.Run(version+"/"+name, func(t *testing.T) {

@@ -151,10 +151,14 @@ func (m *member) setTrouble(err error) {
 	}
 }
 
-func (m *member) trouble() error {
+// explain adds to what took too long why there was no coordination.
+func (m *member) explain(ctx context.Context, err error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.down
+	if ctx.Err() != nil && m.down != nil {
+		return fmt.Errorf("%w (%w)", err, m.down)
+	}
+	return err
 }
 
 // hold coordinates until that ends, and does beside it what Coder's clients do.

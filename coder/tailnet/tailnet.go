@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -97,12 +98,22 @@ func Open(ctx context.Context, cfg Config) (*Tailnet, error) {
 func (t *Tailnet) Dial(ctx context.Context, agent uuid.UUID, port uint16) (net.Conn, error) {
 	m := t.of(agent)
 	c, err := m.node.Dial(ctx, agent, port)
-	if err != nil && ctx.Err() != nil {
-		if why := m.trouble(); why != nil {
-			err = fmt.Errorf("%w (%w)", err, why)
-		}
+	if err != nil {
+		return nil, m.explain(ctx, err)
 	}
-	return c, err
+	return c, nil
+}
+
+// Ping asks an agent's node for a sign of life and returns how long that took,
+// without the wait for the agent to be there. Nothing of the workspace takes part
+// in it.
+func (t *Tailnet) Ping(ctx context.Context, agent uuid.UUID) (time.Duration, error) {
+	m := t.of(agent)
+	took, err := m.node.Ping(ctx, agent)
+	if err != nil {
+		return 0, m.explain(ctx, err)
+	}
+	return took, nil
 }
 
 // of is the node that an agent belongs to. The IDs are random, so that each has

@@ -70,6 +70,7 @@ type Node struct {
 	wg       sync.WaitGroup
 	once     sync.Once
 	stats    counters
+	pings    pings
 
 	elsewhere chan relayed
 

@@ -58,6 +58,20 @@ func TestBytesComeBackFromAnAgent(t *testing.T) {
 	require.Zero(t, client.Stats().Connections)
 }
 
+func TestAPingComesBackAndOneToNobodyDoesNot(t *testing.T) {
+	r, h := newRelay(t), newHub()
+	agent := start(t, h, Config{ID: uuid.New(), Agent: true, Home: 999, Relay: r.dial})
+	client := start(t, h, Config{Home: 999, Relay: r.dial})
+	took, err := client.Ping(within(t), agent.ID())
+	require.NoError(t, err)
+	require.Positive(t, took)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	_, err = client.Ping(ctx, uuid.New())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Empty(t, client.pings.waiting)
+}
+
 func TestAPortWithoutListenerRefuses(t *testing.T) {
 	r, h := newRelay(t), newHub()
 	agent := start(t, h, Config{ID: uuid.New(), Agent: true, Home: 999, Relay: r.dial})

@@ -15,8 +15,7 @@ import (
 const mtu = 1280
 
 // tunnel joins WireGuard, for which it is a device of the system, and the TCP
-// stack, for which it is a network card. It answers the pings by which Coder
-// finds out whether a node is there (TSMP, IP protocol 99).
+// stack, for which it is a network card.
 type tunnel struct {
 	node   *Node
 	batch  int
@@ -122,7 +121,7 @@ func (t *tunnel) Write(bufs [][]byte, offset int) (int, error) {
 			continue
 		}
 		if p[6] == tsmp {
-			t.pong(p)
+			t.tsmp(p)
 			continue
 		}
 		pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(p)})
@@ -130,32 +129,6 @@ func (t *tunnel) Write(bufs [][]byte, offset int) (int, error) {
 		pkt.DecRef()
 	}
 	return len(bufs), nil
-}
-
-const (
-	tsmp     = 99 // the next header of Tailscale's own messages
-	tsmpPing = 'p'
-	tsmpPong = 'o'
-)
-
-// pong answers a ping: the same eight bytes, and a port of none.
-func (t *tunnel) pong(p []byte) {
-	const at, ping, pong = header.IPv6MinimumSize, 9, 11
-	if len(p) < at+ping || p[at] != tsmpPing {
-		return
-	}
-	r := make([]byte, at+pong)
-	copy(r, p[:at])
-	r[4], r[5] = 0, pong
-	copy(r[8:24], p[24:40])
-	copy(r[24:40], p[8:24])
-	r[at] = tsmpPong
-	copy(r[at+1:], p[at+1:at+ping])
-	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(r)})
-	var l stack.PacketBufferList
-	l.PushBack(pkt)
-	_, _ = t.WritePackets(l) // counted if there is no room
-	pkt.DecRef()
 }
 
 // The rest of tun.Device.
