@@ -79,6 +79,15 @@ type Config struct {
 	// an address of its own: see [Server.ProxyURL].
 	WorkspaceProxy bool
 
+	// RelayRegions is how many regions have a relay besides the one of the
+	// deployment, region 999. They are 1001, 1002 and so on. Each has a port of
+	// its own, and none knows of the clients of another.
+	RelayRegions int
+
+	// RelayByWebSocket refuses to talk DERP but by WebSocket, as a proxy does that
+	// knows no other upgrade.
+	RelayByWebSocket bool
+
 	// Routes are faults of single routes. The first that matches counts.
 	Routes []RouteFault
 
@@ -135,7 +144,7 @@ func (c Config) Validate() error {
 	}{
 		{"Workspaces", c.Workspaces, 0}, {"Users", c.Users, 0}, {"Prebuilds", c.Prebuilds, 0}, {"RateLimit", c.RateLimit, -1},
 		{"LoginRateLimit", c.LoginRateLimit, -1}, {"Provisioners", c.Provisioners, 0}, {"Replicas", c.Replicas, 0},
-		{"ReplayBytes", c.ReplayBytes, 0},
+		{"ReplayBytes", c.ReplayBytes, 0}, {"RelayRegions", c.RelayRegions, 0},
 	} {
 		if n.value < n.min {
 			add("%s is %d, want %d or more", n.name, n.value, n.min)

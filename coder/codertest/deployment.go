@@ -1,10 +1,7 @@
 package codertest
 
 import (
-	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -144,21 +141,6 @@ func deploymentStats(c *call) (int, any) {
 		},
 		"session_count": object{"vscode": 0, "ssh": 0, "jetbrains": 0, "reconnecting_pty": c.s.stats.terminals.Load()},
 	}
-}
-
-// connection is how clients reach agents. There is no relay behind it.
-func (s *Server) connection() any {
-	return object{"derp_map": s.derpMap(), "derp_force_websockets": false, "disable_direct_connections": true, "hostname_suffix": "coder"}
-}
-
-// derpMap is where relays would be: the deployment itself.
-func (s *Server) derpMap() any {
-	host, port, _ := net.SplitHostPort(strings.TrimPrefix(s.url, "http://"))
-	n, _ := strconv.Atoi(port) // it is the port of a listener
-	return derpMapJSON{map[string]derpRegionJSON{"999": {
-		EmbeddedRelay: true, RegionID: 999, RegionCode: "coder", RegionName: "Coder Embedded Relay",
-		Nodes: []derpNodeJSON{{Name: "999b", RegionID: 999, HostName: host, STUNPort: -1, DERPPort: n, ForceHTTP: true}},
-	}}}
 }
 
 func provisionerDaemons(c *call) (int, any) {

@@ -48,8 +48,12 @@ func (s *Server) ProxyURL() string {
 
 // fronts are all that accept connections, but for the balancer.
 func (s *Server) fronts() []*replica {
-	if s.proxy == nil {
-		return s.replicas
+	all := s.replicas[:len(s.replicas):len(s.replicas)]
+	if s.proxy != nil {
+		all = append(all, s.proxy.replica)
 	}
-	return append(s.replicas[:len(s.replicas):len(s.replicas)], s.proxy.replica)
+	for _, r := range s.relays {
+		all = append(all, r.replica)
+	}
+	return all
 }

@@ -16,7 +16,7 @@ func (s *Server) routes() {
 	})
 	s.public("GET /api/v2/{$}", func(*call) (int, any) { return http.StatusOK, msg("👋") })
 	s.public("GET /api/v2/buildinfo", func(c *call) (int, any) { return http.StatusOK, c.s.buildInfo() })
-	s.public("GET /derp/latency-check", func(*call) (int, any) { return http.StatusOK, nil })
+	s.relayOn(s.mux, s.relay)
 	s.public("GET /bin/", func(*call) (int, any) {
 		return http.StatusNotFound, page{"text/plain; charset=utf-8", "404 page not found\n"}
 	})

@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/coderscale/scaletest/coder/codertest/internal/relay"
+	"github.com/coderscale/scaletest/coder/internal/derp"
 )
 
 // TB is the part of testing.TB that [Start] needs.
@@ -43,6 +46,8 @@ type Server struct {
 	apps     appHub
 	ssh      sshHub
 	proxy    *proxyServer // nil without one
+	relay    *relay.Mesh  // that all replicas share
+	relays   []*relayRegion
 	as       behaviours
 
 	ctx    context.Context
@@ -82,6 +87,7 @@ func newServer(cfg Config, st *state, key *apiKey) (*Server, error) {
 	s.faults.init(s.cfg)
 	s.hub.server, s.apps.server = s, s
 	s.as = behavioursOf(s.cfg.Version)
+	s.relay = relay.New(derp.NewPrivateKey())
 	s.jobs.rng = rand.New(rand.NewPCG(cfg.Seed, 0x6a6f6273))
 	s.routes()
 	if err := s.listen(); err != nil {
@@ -118,6 +124,9 @@ func (s *Server) listen() error {
 		if err := s.newProxy(); err != nil {
 			return err
 		}
+	}
+	if err := s.newRelays(); err != nil {
+		return err
 	}
 	for _, r := range s.fronts() { // not before they can say where they are
 		s.serveReplica(r)

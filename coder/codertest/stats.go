@@ -35,6 +35,11 @@ type Stats struct {
 	// SSH connections to agents are open now, SSHOpened since the start.
 	// SSHBytesIn and SSHBytesOut are what their programs read and wrote.
 	SSH, SSHOpened, SSHBytesIn, SSHBytesOut int64
+	// RelayClients are connected to the relays of all regions now. RelayPackets
+	// and RelayBytes were handed on since the start, RelayDropped found the queue
+	// of their receiver full.
+	RelayClients                           int
+	RelayPackets, RelayBytes, RelayDropped int64
 	// Routes are the requests by what was asked and answered. A stream counts
 	// from its beginning.
 	Routes map[RouteCode]int64
@@ -58,6 +63,11 @@ func (s *Server) Stats() Stats {
 	st.SSH, st.SSHOpened = s.ssh.open.Load(), s.ssh.opened.Load()
 	st.SSHBytesIn, st.SSHBytesOut = s.ssh.received.Load(), s.ssh.sent.Load()
 	st.MessagesIn, st.MessagesOut, st.BytesIn, st.BytesOut = t.messagesIn, t.messagesOut, t.bytesIn, t.bytesOut
+	for _, m := range s.meshes() {
+		r := m.Stats()
+		st.RelayClients += r.Clients
+		st.RelayPackets, st.RelayBytes, st.RelayDropped = st.RelayPackets+r.Packets, st.RelayBytes+r.Bytes, st.RelayDropped+r.Dropped
+	}
 	for _, r := range s.fronts() {
 		st.Connections += r.conns.len()
 	}

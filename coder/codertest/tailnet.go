@@ -83,24 +83,3 @@ func agentOnly(c *call) (int, any) {
 	return http.StatusUnauthorized, apiError{Message: "Workspace agent not authorized.",
 		Detail: "The agent cannot authenticate until the workspace provision job has been completed. If the job is no longer running, this agent is invalid."}
 }
-
-// The names of these are those of Tailscale's own structures.
-
-type derpMapJSON struct{ Regions map[string]derpRegionJSON }
-
-type derpRegionJSON struct {
-	EmbeddedRelay bool
-	RegionID      int
-	RegionCode    string
-	RegionName    string
-	Nodes         []derpNodeJSON
-}
-
-type derpNodeJSON struct {
-	Name      string
-	RegionID  int
-	HostName  string
-	STUNPort  int
-	DERPPort  int
-	ForceHTTP bool
-}

@@ -70,10 +70,16 @@ func hasToken(h http.Header, name, want string) bool {
 
 const websocketGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// hijack does the handshake by hand and takes the connection out of net/http,
-// with what the client has sent already.
+// hijack does the handshake of a WebSocket by hand and takes the connection out
+// of net/http, with what the client has sent already.
 func (c *call) hijack() (net.Conn, []byte, error) {
-	key := c.r.Header.Get("Sec-WebSocket-Key")
+	sum := sha1.Sum([]byte(c.r.Header.Get("Sec-WebSocket-Key") + websocketGUID))
+	c.w.Header().Set("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))
+	return c.switchTo("websocket")
+}
+
+// switchTo is hijack for any protocol.
+func (c *call) switchTo(protocol string) (net.Conn, []byte, error) {
 	conn, rw, err := http.NewResponseController(c.w).Hijack()
 	if err != nil {
 		return nil, nil, err
@@ -85,11 +91,9 @@ func (c *call) hijack() (net.Conn, []byte, error) {
 	if w, ok := c.w.(*countedWriter); ok {
 		w.count(http.StatusSwitchingProtocols)
 	}
-	sum := sha1.Sum([]byte(key + websocketGUID))
 	h := c.w.Header()
-	h.Set("Upgrade", "websocket")
+	h.Set("Upgrade", protocol)
 	h.Set("Connection", "Upgrade")
-	h.Set("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))
 	var b strings.Builder
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
 	_ = h.Write(&b) // a strings.Builder does not fail
