@@ -48,6 +48,7 @@ type Server struct {
 	proxy    *proxyServer // nil without one
 	relay    *relay.Mesh  // that all replicas share
 	relays   []*relayRegion
+	tailnet  tailnetHub
 	as       behaviours
 
 	ctx    context.Context
@@ -88,6 +89,7 @@ func newServer(cfg Config, st *state, key *apiKey) (*Server, error) {
 	s.hub.server, s.apps.server = s, s
 	s.as = behavioursOf(s.cfg.Version)
 	s.relay = relay.New(derp.NewPrivateKey())
+	s.tailnet.init()
 	s.jobs.rng = rand.New(rand.NewPCG(cfg.Seed, 0x6a6f6273))
 	s.routes()
 	if err := s.listen(); err != nil {
