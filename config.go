@@ -49,10 +49,11 @@ type Config struct {
 
 	SSH      bool     // CODER_SCALETEST_WORKSPACE_TRAFFIC_SSH
 	App      string   // CODER_SCALETEST_WORKSPACE_TRAFFIC_APP: the slug
-	NoDirect bool     // CODER_SCALETEST_WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS: SSH goes by relay
+	NoDirect bool     // CODER_SCALETEST_WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS: it always goes by relay
 	ProxyURL *url.URL // CODER_SCALETEST_WORKSPACE_PROXY_URL; nil is none
 
 	Create    CreateOptions    // what to create, and how
+	Connect   ConnectOptions   // the tunnels to hold
 	Dashboard DashboardOptions // how people use the dashboard
 
 	// HostLogin acts as the token's own user instead of creating users, or
@@ -113,6 +114,7 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		NoDirect:           p.boolean("WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS"),
 		ProxyURL:           p.optionalURL("WORKSPACE_PROXY_URL"),
 		Create:             p.create(),
+		Connect:            p.connect(),
 		Dashboard:          p.dashboard(),
 		HostLogin:          p.boolean("USE_HOST_LOGIN"),
 		Scenario:           p.text("SCENARIO"),
@@ -130,6 +132,9 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		Yes:                p.text("YES"),
 	}
 	p.boolean("DASHBOARD_HEADLESS") // there is no browser
+	if c.Connect.URL != "" && c.Create.NoWaitForAgents {
+		p.fail("CODER_SCALETEST_NO_WAIT_FOR_AGENTS is set, but CODER_SCALETEST_CONNECT_URL needs an agent: want at most one of the two")
+	}
 	if c.SSH && c.App != "" {
 		p.fail("CODER_SCALETEST_WORKSPACE_TRAFFIC_SSH and CODER_SCALETEST_WORKSPACE_TRAFFIC_APP are both set: want at most one of the two")
 	}

@@ -51,6 +51,11 @@ func TestBadVariablesAreNamedWithValueAndExpectation(t *testing.T) {
 		{p + "NO_CLEANUP=x", p + `NO_CLEANUP is "x", want true or false`},
 		{p + "NO_WAIT_FOR_AGENTS=x", p + `NO_WAIT_FOR_AGENTS is "x", want true or false`},
 		{p + "RUN_EXPECT_OUTPUT=x", p + `RUN_COMMAND is not set, but what to expect of it is`},
+		{p + "CONNECT_URL=https://localhost", p + `CONNECT_URL is "https://localhost", want a URL inside the workspace that begins with http://`},
+		{p + "CONNECT_MODE=direct", p + `CONNECT_MODE is "direct", want derp: all traffic goes by relays here, never directly`},
+		{p + "CONNECT_HOLD=-1s", p + `CONNECT_HOLD is "-1s", want a duration such as 90s or 10m, or 0 for no limit`},
+		{p + "CONNECT_INTERVAL=1", p + `CONNECT_INTERVAL is "1", want a duration`},
+		{p + "CONNECT_TIMEOUT=0", p + `CONNECT_TIMEOUT is "0", want a duration of more than 0`},
 		{p + "CLEANUP_CONCURRENCY=0", p + `CLEANUP_CONCURRENCY is "0", want a whole number, at least 1`},
 		{p + "DASHBOARD_TARGET_USERS=5", p + `DASHBOARD_TARGET_USERS is "5", want START:END`},
 		{p + "DASHBOARD_JITTER=10s", p + `DASHBOARD_JITTER is "10s", want less than the interval of 10s`},
@@ -99,11 +104,6 @@ func printable(r rune) rune {
 
 func TestWhatCannotBeDoneYetIsRefusedByName(t *testing.T) {
 	for _, c := range []struct{ name, value, feature string }{
-		{"CONNECT_URL", "http://localhost", "holding tunnels"},
-		{"CONNECT_MODE", "direct", "holding tunnels"},
-		{"CONNECT_HOLD", "9s", "holding tunnels"},
-		{"CONNECT_INTERVAL", "9s", "holding tunnels"},
-		{"CONNECT_TIMEOUT", "9s", "holding tunnels"},
 		{"SHARD", "0/2", "sharding"},
 		{"SHARDS", "2", "sharding"},
 		{"START_AT", "2026-01-01T00:00:00Z", "sharding"},

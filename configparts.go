@@ -2,6 +2,7 @@ package scaletest
 
 import (
 	"encoding/csv"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -29,6 +30,15 @@ type CreateOptions struct {
 	// command line: CODER_RICH_PARAMETER (name=value, separated by commas) and
 	// CODER_RICH_PARAMETER_FILE (YAML). The former win.
 	Parameters []coder.BuildParameter
+}
+
+// ConnectOptions say which tunnels are held: by the workspaces that are created,
+// if there is a URL, and by TestTunnel.
+type ConnectOptions struct {
+	URL      string        // CODER_SCALETEST_CONNECT_URL: as it is inside the workspace, http only
+	Hold     time.Duration // CODER_SCALETEST_CONNECT_HOLD, default 30s: how long; 0 connects once
+	Interval time.Duration // CODER_SCALETEST_CONNECT_INTERVAL, default 1s: between two requests; 0 makes one
+	Timeout  time.Duration // CODER_SCALETEST_CONNECT_TIMEOUT, default 5s: of a request
 }
 
 // DashboardOptions say how people use the dashboard.
@@ -61,6 +71,28 @@ func (p *envParser) create() CreateOptions {
 		p.fail("CODER_SCALETEST_NO_WAIT_FOR_AGENTS is set, but CODER_SCALETEST_RUN_COMMAND needs an agent: want at most one of the two")
 	case command.Command != "":
 		o.Command = &command
+	}
+	return o
+}
+
+func (p *envParser) connect() ConnectOptions {
+	o := ConnectOptions{
+		URL:      p.text("CONNECT_URL"),
+		Hold:     p.duration("CONNECT_HOLD", 30*time.Second),
+		Interval: p.duration("CONNECT_INTERVAL", time.Second),
+		Timeout:  p.positiveDuration("CONNECT_TIMEOUT"),
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 5 * time.Second
+	}
+	if u, err := url.Parse(o.URL); o.URL != "" && (err != nil || u.Scheme != "http" || u.Host == "") {
+		p.bad("CONNECT_URL", "a URL inside the workspace that begins with http://, such as http://localhost:8080/")
+	}
+	if mode := p.text("CONNECT_MODE"); mode != "" && mode != "derp" {
+		p.bad("CONNECT_MODE", "derp: all traffic goes by relays here, never directly")
+	}
+	if o.Hold == 0 && o.Interval > 0 && p.text("CONNECT_INTERVAL") != "" {
+		p.fail("CODER_SCALETEST_CONNECT_INTERVAL is %q, but CODER_SCALETEST_CONNECT_HOLD is 0, which connects once: want an interval of 0, or to hold the tunnel", p.text("CONNECT_INTERVAL"))
 	}
 	return o
 }

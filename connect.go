@@ -22,6 +22,7 @@ type Target struct {
 	client    *coder.Client
 	preflight coder.Preflight
 	embedded  *codertest.Server
+	tailnet   sharedTailnet
 }
 
 // Embedded configures the deployment that stands in when CODER_URL is unset.
@@ -120,6 +121,7 @@ func (t *Target) check(ctx context.Context) (err error) {
 }
 
 func (t *Target) close() {
+	t.leaveTailnet()
 	if t.client != nil {
 		t.client.CloseIdleConnections()
 	}

@@ -67,6 +67,7 @@ func (t *Target) CreateWorkspaces(tb TB) runners.CreateWorkspacesConfig {
 		Retries:         o.Retries,
 		NoWaitForAgents: o.NoWaitForAgents,
 		Command:         o.Command,
+		After:           t.holdTunnel(),
 		NoCleanup:       o.NoCleanup,
 	}
 	if err := cfg.Check(tb.Context()); err != nil {
@@ -102,22 +103,4 @@ func (t *Target) Creation(name string, n int, runner func(user int) (harness.Run
 	}
 	plan.CleanupJobTimeout = or(t.cfg.CleanupJobTimeout, noLimit)
 	return plan
-}
-
-// SSHDialer is the way to the SSH servers of workspaces: that of the embedded
-// deployment, or Coder's own command line, one process for each connection. It
-// fails the test if that is not in PATH.
-func (t *Target) SSHDialer(tb TB) runners.Dialer {
-	tb.Helper()
-	if t.embedded != nil {
-		return runners.ToAgent("the embedded deployment", t.embedded.DialAgent)
-	}
-	d := runners.ProxyCommand{}
-	if t.cfg.NoDirect {
-		d.Env = []string{"CODER_DISABLE_DIRECT_CONNECTIONS=true"}
-	}
-	if _, err := d.Find(); err != nil {
-		tb.Fatalf("%v", err)
-	}
-	return d
 }

@@ -15,6 +15,7 @@ var known = []string{
 	"CLEANUP_TIMEOUT", "CLEANUP_JOB_TIMEOUT", "CLEANUP_CONCURRENCY", "CLEANUP_TEMPLATE", "MAX_FAILURES", "USE_HOST_LOGIN", "USE_CLI_LOGIN",
 	"COUNT", "RETRY", "NO_CLEANUP", "NO_WAIT_FOR_AGENTS",
 	"RUN_COMMAND", "RUN_TIMEOUT", "RUN_EXPECT_TIMEOUT", "RUN_EXPECT_OUTPUT", "RUN_LOG_OUTPUT",
+	"CONNECT_URL", "CONNECT_MODE", "CONNECT_HOLD", "CONNECT_INTERVAL", "CONNECT_TIMEOUT",
 	"DASHBOARD_TARGET_USERS", "DASHBOARD_INTERVAL", "DASHBOARD_JITTER", "DASHBOARD_RAND_SEED", "DASHBOARD_HEADLESS",
 	"WORKSPACE_TRAFFIC_BYTES_PER_TICK", "WORKSPACE_TRAFFIC_TICK_INTERVAL",
 	"WORKSPACE_TRAFFIC_SSH", "WORKSPACE_TRAFFIC_APP", "WORKSPACE_TRAFFIC_DISABLE_DIRECT_CONNECTIONS", "WORKSPACE_PROXY_URL",
@@ -32,12 +33,6 @@ type laterVariable struct {
 // something else than it was asked, so only the value that asks for nothing is
 // accepted: scripts that spell it out go on working.
 var later = map[string]laterVariable{
-	"CONNECT_URL":      {"holding tunnels", ""},
-	"CONNECT_MODE":     {"holding tunnels", "derp"},
-	"CONNECT_HOLD":     {"holding tunnels", "30s"},
-	"CONNECT_INTERVAL": {"holding tunnels", "1s"},
-	"CONNECT_TIMEOUT":  {"holding tunnels", "5s"},
-
 	"SHARD":    {"sharding", ""},
 	"SHARDS":   {"sharding", "1"},
 	"START_AT": {"sharding", ""},

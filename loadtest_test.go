@@ -150,6 +150,21 @@ func TestSSH(t *testing.T) {
 	})
 }
 
+// TestTunnel holds a tunnel to each workspace, as a port-forward is, through the
+// tailnet. CODER_SCALETEST_CONNECT_URL is asked for once a second; without it the
+// agents are asked for signs of life.
+func TestTunnel(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 20})
+	tunnel := target.Tunnel(t)
+	tunnel.Workspaces = target.Workspaces(t)
+	scaletest.Run(t, harness.Scenario{
+		Name:       "tunnel",
+		Runner:     tunnel.Runner(),
+		Schedule:   harness.AllAtOnce(len(tunnel.Workspaces)).Hold(steady(target)),
+		Thresholds: []harness.Threshold{harness.Rate("errors").Below(0.001)},
+	})
+}
+
 // TestApp sends a load through the app proxy to an app of each workspace:
 // CODER_SCALETEST_WORKSPACE_TRAFFIC_APP, or wsec, which echoes.
 func TestApp(t *testing.T) {

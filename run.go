@@ -108,6 +108,9 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 	}
 	heard.obey(run, c)
 	res := run.Wait()
+	if way := target.describeTailnet(); way != "" {
+		res.Target["tailnet"] = way
+	}
 
 	name := "result.json"
 	if c.quiet { // a benchmark has many runs
