@@ -21,6 +21,9 @@ type agent struct {
 	off              bool // its workspace was stopped
 	terminals        *terminals
 	conns            *agentHome // nil before the first connection
+	token            uuid.UUID
+	live             *liveAgent // nil for one that is played here
+	sub              *subAgent  // nil for one that a build has made
 }
 
 // attachAgent gives a build its agent, which is not connected yet.
@@ -31,11 +34,23 @@ func (st *state) attachAgent(b *build) {
 	}
 	a.updated = a.created
 	b.agent, b.resourceID = a, a.resourceID
-	st.agents[a.id] = a
+	if st.external(b) {
+		a.wait()
+	}
+	st.addAgent(a)
 }
 
-// connect makes it connected and ready.
+// addAgent gives an agent its token.
+func (st *state) addAgent(a *agent) {
+	a.token = st.newID()
+	st.agents[a.id], st.agentsByToken[a.token] = a, a
+}
+
+// connect makes it connected and ready, unless that is somebody else's business.
 func (a *agent) connect(t time.Time) {
+	if a.live != nil {
+		return
+	}
 	a.firstConnected, a.lastConnected, a.ready = &t, &t, &t
 	a.updated = t
 }
@@ -44,6 +59,8 @@ func (a *agent) connect(t time.Time) {
 // process is noticed at once, a frozen one is missed after the timeout.
 func (a *agent) status(timeout time.Duration) string {
 	switch {
+	case a.live != nil:
+		return a.liveStatus()
 	case a.firstConnected == nil:
 		return "connecting"
 	case a.off, a.killed, !a.dead.IsZero() && time.Since(a.dead) > timeout:
@@ -52,9 +69,12 @@ func (a *agent) status(timeout time.Duration) string {
 	return "connected"
 }
 
-// lastSeen is refreshed by a live agent every few seconds.
+// lastSeen is refreshed every few seconds while an agent lives.
 func (a *agent) lastSeen() time.Time {
-	if !a.dead.IsZero() {
+	switch {
+	case a.live != nil:
+		return *a.lastConnected
+	case !a.dead.IsZero():
 		return a.dead
 	}
 	return now()

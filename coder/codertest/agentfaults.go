@@ -8,8 +8,9 @@ import (
 
 // KillAgent ends the agent of a workspace, given as "owner/name", as if its
 // process were killed: it counts as disconnected, and its terminals, apps
-// and SSH sessions lose their connections without a word. It is an error if there is no such
-// agent.
+// and SSH sessions lose their connections without a word. One that somebody else
+// plays loses its connection to the deployment, and may come back. It is an error
+// if there is no such agent.
 func (s *Server) KillAgent(workspace string) error {
 	a, err := s.findAgent(workspace)
 	if err != nil {
@@ -17,6 +18,12 @@ func (s *Server) KillAgent(workspace string) error {
 	}
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
+	if a.live != nil {
+		for x := range a.live.sessions {
+			x.sock.reset()
+		}
+		return nil
+	}
 	if a.dead.IsZero() {
 		a.dead = now()
 	}
@@ -44,7 +51,8 @@ func (s *Server) findAgent(workspace string) (*agent, error) {
 
 // FreezeAgent makes the agent of a workspace deaf and mute, as a machine under
 // memory pressure is. Its terminals stay open, but nothing comes back. The
-// deployment counts it as disconnected after Config.AgentTimeout.
+// deployment counts it as disconnected after Config.AgentTimeout. It is an error
+// if there is no such agent, or if somebody else plays it.
 func (s *Server) FreezeAgent(workspace string) error { return s.freezeAgent(workspace, true) }
 
 // ThawAgent ends a freeze.
@@ -56,6 +64,10 @@ func (s *Server) freezeAgent(workspace string, frozen bool) error {
 		return err
 	}
 	s.state.mu.Lock()
+	if a.live != nil {
+		s.state.mu.Unlock()
+		return fmt.Errorf("freeze or thaw the agent of %q: it is not played here", workspace)
+	}
 	t := now()
 	switch {
 	case frozen && !a.frozen:

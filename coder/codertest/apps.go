@@ -118,11 +118,17 @@ func (a *agent) appID(i int) uuid.UUID {
 func (s *Server) appViews(a *agent) []appJSON {
 	w := a.build.workspace
 	out := []appJSON{}
+	if a.sub != nil {
+		return out // it has been given none
+	}
 	for i, app := range w.template.apps {
 		v := appJSON{
 			ID: a.appID(i), URL: "http://localhost:" + itoa(firstAppPort+int(app.Mode)), Slug: app.Slug,
 			DisplayName: app.DisplayName, SharingLevel: app.Sharing, Health: "disabled", OpenIn: "slim-window",
 			Statuses: []struct{}{},
+		}
+		if a.live != nil && a.live.health[v.ID] != "" {
+			v.Health = a.live.health[v.ID]
 		}
 		if app.Subdomain && s.cfg.AppHost != "" {
 			v.Subdomain, v.SubdomainName = true, strings.Join([]string{app.Slug, "main", w.name, w.owner.username}, "--")

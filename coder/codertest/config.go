@@ -79,6 +79,21 @@ type Config struct {
 	// an address of its own: see [Server.ProxyURL].
 	WorkspaceProxy bool
 
+	// ExternalAgents leaves the agents of all workspaces to whoever connects with
+	// their tokens: see [Server.AgentToken]. Until then they are connecting. A
+	// workspace of an uploaded template in which agent_token occurs has such an
+	// agent in any case, and a resource that shows the token. Without it, agents
+	// are played here until somebody connects with their token.
+	ExternalAgents bool
+
+	// StatsInterval is how often agents are asked to report statistics. 0 means
+	// 30 s.
+	StatsInterval time.Duration
+
+	// MetadataFlush is how long what agents report of their metadata is collected
+	// before it shows. 0 means 5 s. Before v2.32 nothing is collected.
+	MetadataFlush time.Duration
+
 	// RelayRegions is how many regions have a relay besides the one of the
 	// deployment, region 999. They are 1001, 1002 and so on. Each has a port of
 	// its own, and none knows of the clients of another.
@@ -155,6 +170,12 @@ func (c Config) Validate() error {
 	}
 	if c.PingInterval < 0 {
 		add("PingInterval is %v, want 0 (15 s) or more", c.PingInterval)
+	}
+	if c.StatsInterval < 0 {
+		add("StatsInterval is %v, want 0 (30 s) or more", c.StatsInterval)
+	}
+	if c.MetadataFlush < 0 {
+		add("MetadataFlush is %v, want 0 (5 s) or more", c.MetadataFlush)
 	}
 	if c.AgentTimeout < 0 {
 		add("AgentTimeout is %v, want 0 (30 s) or more", c.AgentTimeout)
@@ -242,6 +263,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.AgentTimeout == 0 {
 		c.AgentTimeout = 30 * time.Second
+	}
+	if c.StatsInterval == 0 {
+		c.StatsInterval = 30 * time.Second
+	}
+	if c.MetadataFlush == 0 {
+		c.MetadataFlush = 5 * time.Second
 	}
 	if c.BuildTime == (Latency{}) {
 		c.BuildTime = Latency{Min: time.Second, Max: 2 * time.Second}

@@ -91,6 +91,7 @@ func (v *version) begin(s *Server) {
 			return
 		}
 		v.parameters = s.state.parameters
+		v.external, v.items = v.source.agentTemplate()
 		v.finish(s, "succeeded")
 	})
 }

@@ -199,6 +199,12 @@ func (s *Server) settle(b *build, t time.Time) {
 // endAgent is what happens to the agent of a workspace that was stopped.
 func (s *Server) endAgent(a *agent) {
 	a.off, a.updated = true, now()
+	s.endSessions(a)
+	for _, sub := range a.build.subAgents {
+		if sub.sub.parent == a {
+			s.endAgent(sub)
+		}
+	}
 	if s.as.silentStop {
 		a.terminals.leave(func() bool { return s.jobs.rng.IntN(2) == 0 })
 	} else {

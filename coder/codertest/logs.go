@@ -143,13 +143,13 @@ func agentLogs(c *call) (int, any) {
 		return http.StatusBadRequest, e
 	}
 	var lines []agentLogJSON
-	var w *workspace
+	var found *agent
 	status, body := withAgent(func(_ *call, a *agent) (int, any) {
-		w = a.build.workspace
+		found = a
 		lines = a.logLines(after)
 		return http.StatusOK, nil
 	})(c)
-	if w == nil {
+	if found == nil {
 		return status, body
 	}
 	query := c.r.URL.Query()
@@ -163,16 +163,20 @@ func agentLogs(c *call) (int, any) {
 		}
 		return http.StatusOK, lines
 	}
-	st := c.stream()
+	st, w := c.stream(), found.build.workspace
 	if st == nil {
 		return handled, nil
 	}
 	for first := true; ; first = false {
 		changed := w.changed.wait()
 		c.s.state.mu.RLock()
-		gone := w.latest().agent == nil || c.r.PathValue("agent") != w.latest().agent.id.String()
+		gone := w.latest() != found.build || found.off
 		if !gone {
-			lines = w.latest().agent.logLines(after)
+			lines = found.logLines(after)
+		}
+		var logged <-chan struct{}
+		if found.live != nil {
+			logged = found.live.logged.wait()
 		}
 		c.s.state.mu.RUnlock()
 		if n := len(lines); n > 0 || first {
@@ -188,6 +192,7 @@ func agentLogs(c *call) (int, any) {
 		}
 		select {
 		case <-changed:
+		case <-logged:
 		case <-st.ctx.Done():
 			return handled, nil
 		}
@@ -196,6 +201,14 @@ func agentLogs(c *call) (int, any) {
 
 func (a *agent) logLines(after int64) []agentLogJSON {
 	out := []agentLogJSON{}
+	if a.live != nil {
+		for _, l := range a.live.logs {
+			if l.ID > after {
+				out = append(out, l)
+			}
+		}
+		return out
+	}
 	if a.ready == nil {
 		return out
 	}

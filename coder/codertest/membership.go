@@ -33,10 +33,17 @@ func (s *Server) membershipRoutes() {
 // may see it.
 func buildState(c *call, b *build) (int, any) {
 	if !c.user.managesTemplates() {
-		return http.StatusForbidden, forbidden
+		return http.StatusNotFound, notFound
+	}
+	resources := []object{}
+	if a := b.agent; a != nil {
+		resources = append(resources, object{
+			"mode": "managed", "type": "coder_agent", "name": "main", "provider": `provider["registry.terraform.io/coder/coder"]`,
+			"instances": []object{{"schema_version": 1, "attributes": object{"id": a.id, "token": a.token, "os": "linux", "arch": "amd64"}}},
+		})
 	}
 	return http.StatusOK, object{
 		"version": 4, "terraform_version": "1.11.4", "serial": b.number, "lineage": b.workspace.id, "outputs": object{},
-		"resources": []struct{}{},
+		"resources": resources,
 	}
 }

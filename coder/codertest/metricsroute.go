@@ -35,8 +35,8 @@ func debugMetrics(c *call) (int, any) {
 	for _, w := range st.workspaceList {
 		last := w.latest()
 		builds[last.status]++
-		if last.agent != nil {
-			agents[last.agent.status(c.s.cfg.AgentTimeout)]++
+		for a := range last.agents() {
+			agents[a.status(c.s.cfg.AgentTimeout)]++
 		}
 	}
 	running, waiting := c.s.jobs.running, len(c.s.jobs.queue)

@@ -39,6 +39,8 @@ type version struct {
 	changed                      signal
 	stop                         func() bool
 	source                       *file
+	external                     bool // its agents are played by who has their tokens
+	items                        int  // of metadata that they declare, 0 for the usual ones
 }
 
 type workspace struct {
@@ -78,6 +80,7 @@ type build struct {
 	parameters         []parameterValue
 	resourceID         uuid.UUID
 	agent              *agent
+	subAgents          []*agent
 	orphan             bool
 	logs               []logJSON
 	changed            signal

@@ -183,7 +183,15 @@ func (rp *replayer) prepareBuilds(id string) {
 		rp.settle()
 	case "460":
 		rp.cancelPending("cc")
+	case "470":
+		if rp.s.state.byFullName["admin/ws-rpc"] == nil { // two recordings have this number
+			rp.addWorkspace("admin", "ws-rpc")
+			rp.ids[recordedAgentToken] = st.byFullName["admin/ws-rpc"].latest().agent.token.String()
+		}
 	case "472":
+		if w := st.byFullName["admin/ws-rpc"]; w != nil {
+			rp.locked(func() { st.removeWorkspace(w) })
+		}
 		rp.addWorkspace("admin", "ws-hang")
 		rp.learnAgent("b71c2a2b-8ca2-44fa-be6d-24a15abf27fe", "admin/ws-hang")
 	case "474":
@@ -292,6 +300,9 @@ func (rp *replayer) addRunning(u *user, name string) {
 	b.agent.connect(t)
 	st.addWorkspace(w)
 }
+
+// recordedAgentToken is that of an agent of the older version.
+const recordedAgentToken = "02b79770-38cb-433e-af46-400517308621"
 
 // stoppedAgent is the agent of the workspace that is stopped.
 const stoppedAgent = "83eb17bd-9446-429f-bf4c-2bd39f7e1eea"

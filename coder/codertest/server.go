@@ -49,6 +49,7 @@ type Server struct {
 	relay    *relay.Mesh  // that all replicas share
 	relays   []*relayRegion
 	tailnet  tailnetHub
+	metadata metadataBatch
 	as       behaviours
 
 	ctx    context.Context

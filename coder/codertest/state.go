@@ -33,12 +33,15 @@ type state struct {
 	builds        map[uuid.UUID]*build
 	files         map[uuid.UUID]*file
 	agents        map[uuid.UUID]*agent
+	agentsByToken map[uuid.UUID]*agent
 	dryRuns       map[uuid.UUID]*dryRun
 
 	parameters []parameterJSON // of imported versions
 	apps       []App           // of every template
 	logID      int64
 	oldLogs    bool // stages have the names of older versions
+
+	externalAgents bool // no agent is played here
 }
 
 type organization struct {
@@ -82,7 +85,9 @@ func newState(seed uint64) *state {
 		builds:      map[uuid.UUID]*build{},
 		files:       map[uuid.UUID]*file{},
 		agents:      map[uuid.UUID]*agent{},
-		dryRuns:     map[uuid.UUID]*dryRun{},
+
+		agentsByToken: map[uuid.UUID]*agent{},
+		dryRuns:       map[uuid.UUID]*dryRun{},
 	}
 	st.organization = organization{id: st.newID(), created: now()}
 	return st
@@ -218,7 +223,7 @@ func fullName(owner, name string) string {
 func (st *state) populate(cfg Config) *apiKey {
 	admin := st.addUser(user{username: "admin", name: "Admin User", email: "admin@example.com", password: "Passw0rd!Scale"})
 	key := st.addKey(apiKey{user: admin, name: "codertest", loginType: "token", lifetime: 7 * 24 * time.Hour})
-	st.parameters, st.apps = cfg.parameters(), cfg.apps()
+	st.parameters, st.apps, st.externalAgents = cfg.parameters(), cfg.apps(), cfg.ExternalAgents
 	tpl := st.addTemplate(admin, "scaletest", st.parameters)
 	values := tpl.active.defaults()
 	owners := []*user{admin}

@@ -7,6 +7,7 @@ type counters struct {
 	requests, unauthorized, limited, failed, dropped atomic.Int64
 	terminals, terminalsOpened                       atomic.Int64
 	builds                                           atomic.Int64
+	metadataCalls, statsCalls, logCalls              atomic.Int64
 	routes                                           routeCounts
 }
 
@@ -40,6 +41,11 @@ type Stats struct {
 	// of their receiver full.
 	RelayClients                           int
 	RelayPackets, RelayBytes, RelayDropped int64
+	// AgentsConnected are the agents that are connected now, played here or not.
+	AgentsConnected int
+	// MetadataCalls, StatsCalls and LogCalls are how often agents have reported
+	// metadata, statistics and lines of their logs since the start.
+	MetadataCalls, StatsCalls, LogCalls int64
 	// Routes are the requests by what was asked and answered. A stream counts
 	// from its beginning.
 	Routes map[RouteCode]int64
@@ -63,6 +69,8 @@ func (s *Server) Stats() Stats {
 	st.SSH, st.SSHOpened = s.ssh.open.Load(), s.ssh.opened.Load()
 	st.SSHBytesIn, st.SSHBytesOut = s.ssh.received.Load(), s.ssh.sent.Load()
 	st.MessagesIn, st.MessagesOut, st.BytesIn, st.BytesOut = t.messagesIn, t.messagesOut, t.bytesIn, t.bytesOut
+	st.MetadataCalls, st.StatsCalls, st.LogCalls = c.metadataCalls.Load(), c.statsCalls.Load(), c.logCalls.Load()
+	st.AgentsConnected = s.agentsConnected()
 	for _, m := range s.meshes() {
 		r := m.Stats()
 		st.RelayClients += r.Clients
@@ -72,4 +80,18 @@ func (s *Server) Stats() Stats {
 		st.Connections += r.conns.len()
 	}
 	return st
+}
+
+func (s *Server) agentsConnected() int {
+	n := 0
+	s.state.mu.RLock()
+	defer s.state.mu.RUnlock()
+	for _, w := range s.state.workspaceList {
+		for a := range w.latest().agents() {
+			if a.status(s.cfg.AgentTimeout) == "connected" {
+				n++
+			}
+		}
+	}
+	return n
 }

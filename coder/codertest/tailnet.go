@@ -45,9 +45,7 @@ func (s *Server) tailnetRoutes() {
 			return nil
 		})
 	})
-	for _, what := range []string{"rpc", "gitsshkey"} {
-		s.public("GET /api/v2/workspaceagents/me/"+what, agentOnly)
-	}
+	s.agentRoutes()
 }
 
 // mayTunnel says why a user may not reach an agent.
@@ -116,16 +114,4 @@ func unsupportedVersion(version, server string) string {
 		return fmt.Sprintf("server is at version %s, behind requested minor version %s", server, version)
 	}
 	return ""
-}
-
-// agentOnly answers what agents ask. There are none that do: they are part of
-// the deployment.
-func agentOnly(c *call) (int, any) {
-	token := sessionToken(c.r)
-	if _, err := uuid.Parse(token); err != nil {
-		return http.StatusUnauthorized, apiError{Message: "Workspace agent token invalid.",
-			Detail: fmt.Sprintf("An agent token must be a valid UUIDv4. (len %d)", len(token))}
-	}
-	return http.StatusUnauthorized, apiError{Message: "Workspace agent not authorized.",
-		Detail: "The agent cannot authenticate until the workspace provision job has been completed. If the job is no longer running, this agent is invalid."}
 }

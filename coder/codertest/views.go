@@ -1,10 +1,6 @@
 package codertest
 
-import (
-	"time"
-
-	"github.com/google/uuid"
-)
+import "github.com/google/uuid"
 
 // What the state looks like on the wire. All of it is called with the lock held.
 
@@ -109,8 +105,10 @@ func (s *Server) workspaceView(w *workspace, viewer *user) workspaceJSON {
 	if !s.as.old {
 		v.TaskID = null
 	}
-	if a := b.agent; a != nil && b.running() && !s.healthy(a) {
-		v.Health = healthJSON{FailingAgents: []uuid.UUID{a.id}}
+	for a := range b.agents() {
+		if b.running() && !s.healthy(a) {
+			v.Health = healthJSON{FailingAgents: append(v.Health.FailingAgents, a.id)}
+		}
 	}
 	return v
 }
@@ -166,8 +164,13 @@ func (s *Server) resourceViews(b *build) []resourceJSON {
 		r.CreatedAt = *b.completed
 	}
 	if b.agent != nil {
-		r.Agents = []agentJSON{s.agentView(b.agent)}
+		for a := range b.agents() {
+			r.Agents = append(r.Agents, s.agentView(a))
+		}
 		r.Metadata = []metadataJSON{{Key: "size", Value: b.parameter("size", "small")}}
+		if b.version.external {
+			r.Metadata = []metadataJSON{{Key: "agent_token", Value: b.agent.token.String(), Sensitive: true}}
+		}
 	}
 	return append(out, r)
 }
@@ -179,62 +182,4 @@ func (b *build) parameter(name, def string) string {
 		}
 	}
 	return def
-}
-
-func (s *Server) agentView(a *agent) agentJSON {
-	dir := "/home/coder/ws/" + a.build.workspace.id.String()
-	status := a.status(s.cfg.AgentTimeout)
-	v := agentJSON{
-		ID: a.id, CreatedAt: a.created, UpdatedAt: a.updated, FirstConnectedAt: a.firstConnected,
-		StartedAt: a.ready, ReadyAt: a.ready, Status: status, LifecycleState: "created", Name: "main",
-		ResourceID: a.resourceID, Architecture: "amd64", OperatingSystem: "linux", LogsLength: len(startupLog),
-		Directory: dir, ConnectionTimeoutSeconds: 120,
-		TroubleshootingURL: "https://coder.com/docs/admin/templates/troubleshooting", Subsystems: []string{},
-		Health:      agentHealthJSON{Healthy: true},
-		DisplayApps: []string{"vscode", "ssh_helper", "port_forwarding_helper", "web_terminal"},
-		LogSources: []logSourceJSON{{WorkspaceAgentID: a.id, ID: a.sourceID, CreatedAt: a.created,
-			DisplayName: "Startup Script", Icon: "/emojis/25b6-fe0f.png"}},
-		StartupScriptBehavior: "non-blocking",
-	}
-	script := scriptJSON{ID: a.script, LogSourceID: a.sourceID, LogPath: "coder-startup-script.log",
-		Script: "echo \"startup script says hallo\"\necho \"second line\"\n", RunOnStart: true, DisplayName: "Startup Script"}
-	v.Apps = s.appViews(a)
-	if a.firstConnected == nil {
-		v.LogsLength = 0
-		if !s.as.connectingIsHealthy {
-			v.Health = agentHealthJSON{Reason: "agent has not yet connected"}
-		}
-		v.Scripts = []scriptJSON{script}
-		return v
-	}
-	seen := a.lastSeen()
-	v.LastConnectedAt, v.LifecycleState = &seen, "ready"
-	v.ExpandedDirectory, v.Version, v.APIVersion = dir, s.cfg.Version, s.as.agentAPI
-	script.ExitCode, script.Status = since(s, 0), since(s, "ok")
-	v.Scripts = []scriptJSON{script}
-	if v.DisconnectedAt = a.lost; status == "disconnected" {
-		gone := a.gone(s.cfg.AgentTimeout)
-		v.DisconnectedAt = &gone
-		v.Health = agentHealthJSON{Reason: "agent has lost connection"}
-		if a.off {
-			v.LifecycleState, v.Health.Reason = "off", "agent is not running"
-		}
-		return v
-	}
-	v.Latency = map[string]latencyJSON{"Coder Embedded Relay": {true, 0.35}}
-	return v
-}
-
-// gone is when a disconnected agent was found to be so.
-func (a *agent) gone(timeout time.Duration) time.Time {
-	if a.dead.IsZero() {
-		return a.updated
-	}
-	return a.dead.Add(timeout)
-}
-
-// healthy reports whether an agent is no reason to worry.
-func (s *Server) healthy(a *agent) bool {
-	status := a.status(s.cfg.AgentTimeout)
-	return status == "connected" || status == "connecting" && s.as.connectingIsHealthy
 }

@@ -146,7 +146,13 @@ func watchMetadata(run func(*call, watched) (int, any)) handler {
 		return run(c, func() (any, <-chan struct{}) {
 			t := now()
 			c.s.state.mu.RLock()
+			if found.live != nil {
+				defer c.s.state.mu.RUnlock()
+				v, changed := c.s.liveMetadata(found, t)
+				return v, changed
+			}
 			collected, lives := found.collected(t)
+			declared := found.declared()[0]
 			c.s.state.mu.RUnlock()
 			var changed chan struct{}
 			if lives {
@@ -155,7 +161,7 @@ func watchMetadata(run func(*call, watched) (int, any)) handler {
 			}
 			return []agentMetadataJSON{{
 				metadataResultJSON{collected, int(t.Sub(collected) / time.Second), c.s.metadataValue(collected.Format(time.RFC3339Nano)), ""},
-				metadataDescriptionJSON{"CPU Usage", "0_cpu_usage", "echo 1", int(metadataInterval / time.Second), 2},
+				declared,
 			}}, changed
 		})
 	}
