@@ -65,6 +65,9 @@ func TestTheTwoSidesGreetEachOther(t *testing.T) {
 		r := NewReader(relay, 1024)
 		k, err := Welcome(relay, r, own)
 		if err == nil {
+			err = Admit(relay, k, own)
+		}
+		if err == nil {
 			got <- k
 			return
 		}

@@ -77,8 +77,8 @@ func Greet(w io.Writer, r *Reader, private Key, home bool) error {
 	return nil
 }
 
-// Welcome is the relay's side of the beginning. It returns the client's public
-// key.
+// Welcome is the relay's side of the beginning, up to the client's public key.
+// The client takes the connection for usable once it is admitted: see [Admit].
 func Welcome(w io.Writer, r *Reader, private Key) (client Key, err error) {
 	public := private.Public()
 	if _, err := w.Write(AppendFrame(nil, ServerKey, []byte(magic), public[:])); err != nil {
@@ -103,12 +103,18 @@ func Welcome(w io.Writer, r *Reader, private Key) (client Key, err error) {
 	if g.Version != version {
 		return Key{}, fmt.Errorf("derp: the client speaks version %d, want %d", g.Version, version)
 	}
+	return client, nil
+}
+
+// Admit ends the beginning. The relay must know by then what the client's key
+// is for: packets may come at once.
+func Admit(w io.Writer, client, private Key) error {
 	info, err := json.Marshal(greeting{Version: version})
 	if err != nil {
-		return Key{}, err
+		return err
 	}
 	_, err = w.Write(AppendFrame(nil, ServerInfo, seal(info, client, private)))
-	return client, err
+	return err
 }
 
 func seal(b []byte, to, from Key) []byte {

@@ -77,6 +77,9 @@ func (r *fakeRelay) serve(c net.Conn) {
 	r.mu.Lock()
 	r.conns[key] = me
 	r.mu.Unlock()
+	if derp.Admit(c, key, r.private) != nil {
+		return
+	}
 	done := make(chan struct{})
 	defer close(done)
 	r.wg.Go(func() {

@@ -91,16 +91,20 @@ func (m *Mesh) Serve(conn io.ReadWriteCloser) error {
 	r := derp.NewReader(conn, readBuffer)
 	late := time.AfterFunc(welcomeTime, func() { _ = conn.Close() }) // the reader finds out
 	key, err := derp.Welcome(conn, r, m.private)
+	if err != nil {
+		late.Stop()
+		return err
+	}
+	c := m.add(key, conn) // others may know the client as soon as it is admitted
+	err = derp.Admit(conn, key, m.private)
 	if !late.Stop() && err == nil {
 		err = io.ErrUnexpectedEOF
 	}
-	if err != nil {
-		return err
-	}
-	c := m.add(key, conn)
 	var writer sync.WaitGroup
-	writer.Go(c.write)
-	err = c.read(r)
+	if err == nil {
+		writer.Go(c.write)
+		err = c.read(r)
+	}
 	m.remove(c)
 	close(c.done)
 	_ = conn.Close() // the writer may be in the middle of something
