@@ -152,8 +152,28 @@ func (n *Node) listenTo(s Stream) error {
 			n.apply(u)
 		}
 		if text := m.GetError(); text != "" {
-			return fmt.Errorf("the coordination refuses: %.*s", maxReason, text)
+			err := fmt.Errorf("the coordination refuses: %s", text[:min(len(text), maxReason)])
+			n.blame(err)
+			return err
 		}
+	}
+}
+
+// blame finds out whom a refusal is about: the service does not say. It ends the
+// coordination of all peers, so that one who may not be reached must not be asked
+// for again and again.
+func (n *Node) blame(why error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var asked []*peer
+	for _, p := range n.peers {
+		if !p.known && p.refs > 0 {
+			asked = append(asked, p)
+		}
+	}
+	if len(asked) == 1 {
+		asked[0].refused = why
+		asked[0].change()
 	}
 }
 

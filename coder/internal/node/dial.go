@@ -103,11 +103,13 @@ func (n *Node) await(ctx context.Context, p *peer) (gone chan struct{}, err erro
 	timeUp := false
 	for {
 		n.mu.Lock()
-		placed, ready := p.placed, p.ready
+		placed, ready, refused := p.placed, p.ready, p.refused
 		changed := p.changed
 		gone = p.gone
 		n.mu.Unlock()
 		switch {
+		case refused != nil:
+			return nil, refused
 		case placed && (ready || timeUp):
 			return gone, nil
 		case !placed:

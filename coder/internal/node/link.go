@@ -26,6 +26,8 @@ const (
 	// silence is how long a relay may say nothing: it sends a sign of life every 60 s.
 	silence    = 150 * time.Second
 	readBuffer = 16 << 10
+	// steady is how long a connection must have lasted to be made again at once.
+	steady = 10 * time.Second
 )
 
 var errClosed = fmt.Errorf("the node is closed: %w", net.ErrClosed)
@@ -37,7 +39,9 @@ type link struct {
 	node   *Node
 	region int
 	home   bool
-	reader *derp.Reader // of the reading goroutine
+	reader *derp.Reader // of the reading goroutine, as what follows
+	since  time.Time    // the connection is there
+	wait   *backoff.ExponentialBackOff
 
 	mu      sync.Mutex
 	room    sync.Cond // pending has shrunk, or everything has ended
@@ -54,6 +58,8 @@ type link struct {
 func (n *Node) openLink(ctx context.Context, region int) (*link, error) {
 	l := &link{node: n, region: region, home: region == n.cfg.Home}
 	l.room.L = &l.mu
+	l.wait = backoff.NewExponentialBackOff()
+	l.wait.InitialInterval, l.wait.MaxInterval = 50*time.Millisecond, 5*time.Second
 	if err := l.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -86,7 +92,7 @@ func (l *link) connect(ctx context.Context) error {
 		_ = conn.Close() // nobody wants it any more
 		return errClosed
 	}
-	l.reader, l.conn, l.pending = reader, conn, l.pending[:0]
+	l.reader, l.since, l.conn, l.pending = reader, time.Now(), conn, l.pending[:0]
 	l.room.Broadcast()
 	return nil
 }
@@ -147,8 +153,11 @@ func (l *link) again(lost error) error {
 		return errClosed
 	}
 	l.node.event("relay of region %d lost: %v", l.region, lost)
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, 5*time.Second
+	if time.Since(l.since) > steady {
+		l.wait.Reset()
+	} else if !l.pause() { // it is lost again and again
+		return errClosed
+	}
 	for {
 		err := l.connect(l.node.ctx)
 		if err == nil {
@@ -159,11 +168,21 @@ func (l *link) again(lost error) error {
 			return errClosed
 		}
 		l.node.event("%v", err)
-		select {
-		case <-time.After(wait.NextBackOff()):
-		case <-l.node.ctx.Done():
+		if !l.pause() {
 			return errClosed
 		}
+	}
+}
+
+// pause waits before the next attempt. It reports false if the node is closed.
+func (l *link) pause() bool {
+	t := time.NewTimer(l.wait.NextBackOff())
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-l.node.ctx.Done():
+		return false
 	}
 }
 

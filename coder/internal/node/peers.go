@@ -26,10 +26,11 @@ const (
 type peer struct {
 	id      uuid.UUID
 	key     derp.Key
-	region  int
+	placing int           // the region that is being connected to for it
 	known   bool          // the coordination has told the key
 	placed  bool          // the device has the key, and there is a relay for it
 	ready   bool          // it waits for a handshake
+	refused error         // the coordination did not want to tell the key
 	changed chan struct{} // closed at any change of these
 	gone    chan struct{} // closed when what is at the other end is no longer
 	refs    int           // who dials or is connected
@@ -55,7 +56,7 @@ func (p *peer) drop(why error) {
 		go c.abort(why) // it takes the stack's locks
 	}
 	clear(p.conns)
-	p.known, p.placed, p.ready = false, false, false
+	p.known, p.placed, p.ready, p.placing = false, false, false, 0
 	p.change()
 }
 
@@ -121,8 +122,12 @@ func (n *Node) meet(id uuid.UUID, info *tailnetpb.Node) {
 		n.stats.restarts.Add(1)
 		p.drop(errRestarted)
 	}
-	p.key, p.region, p.known = key, region, true
+	p.key, p.known = key, true
 	l := n.links[region]
+	waits := l == nil && p.placing == region // for that link already
+	if l == nil {
+		p.placing = region
+	}
 	n.mu.Unlock()
 	if old != nil {
 		n.unplace(*old)
@@ -138,7 +143,9 @@ func (n *Node) meet(id uuid.UUID, info *tailnetpb.Node) {
 		n.place(p, key, l, ips)
 		return
 	}
-	n.wg.Go(func() { n.placeElsewhere(p, key, region, ips) })
+	if !waits {
+		n.wg.Go(func() { n.placeElsewhere(p, region, ips) })
+	}
 }
 
 // place tells the device where a peer is.
@@ -179,23 +186,26 @@ func (n *Node) place(p *peer, key derp.Key, l *link, ips []string) {
 }
 
 // placeElsewhere connects to the region in which a peer listens first.
-func (n *Node) placeElsewhere(p *peer, key derp.Key, region int, ips []string) {
+func (n *Node) placeElsewhere(p *peer, region int, ips []string) {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 10*time.Second
 	for {
 		l, err := n.linkTo(region)
-		if err == nil {
+		n.mu.Lock()
+		key, gone := p.key, p.gone
+		current := p.known && p.placing == region
+		if current && err == nil {
+			p.placing = 0
+		}
+		n.mu.Unlock()
+		switch {
+		case !current:
+			return
+		case err == nil:
 			n.place(p, key, l, ips)
 			return
 		}
 		n.event("%v", err)
-		n.mu.Lock()
-		gone := p.gone
-		current := p.known && p.key == key
-		n.mu.Unlock()
-		if !current {
-			return
-		}
 		select {
 		case <-time.After(wait.NextBackOff()):
 		case <-gone:
