@@ -22,7 +22,7 @@ type Peer struct{ mux *yamux.Session }
 // handlers have. It owns the connection. With ready it tells of the session when
 // that has begun.
 func Serve(ctx context.Context, conn io.ReadWriteCloser, h Handler, ready func(*Peer)) error {
-	mux, err := yamux.Server(conn, muxConfig())
+	mux, err := yamux.Server(&coalesced{ReadWriteCloser: conn}, muxConfig())
 	if err != nil {
 		_ = conn.Close() // there is no use for it
 		return err

@@ -25,6 +25,8 @@ const (
 	// callTimeout bounds a call whose context does not.
 	callTimeout = 30 * time.Second
 	writeLimit  = 10 * time.Second
+	// maxOpening is how many streams a session opens at the same time.
+	maxOpening = 8
 )
 
 // Session is a connection on which calls are made. It is safe for use by many
@@ -32,13 +34,16 @@ const (
 type Session struct {
 	mux *yamux.Session
 
-	mu    sync.Mutex // one call at a time
-	unary *drpcconn.Conn
+	mu     sync.Mutex // one call at a time
+	unary  *yamux.Stream
+	lastID uint64 // of a call on it
 }
 
 // Client begins a session on a connection and owns it from then on.
 func Client(conn io.ReadWriteCloser) (*Session, error) {
-	mux, err := yamux.Client(conn, muxConfig())
+	cfg := muxConfig()
+	cfg.AcceptBacklog = maxOpening // no server opens streams
+	mux, err := yamux.Client(&coalesced{ReadWriteCloser: conn}, cfg)
 	if err != nil {
 		_ = conn.Close() // there is no use for it
 		return nil, err
@@ -54,37 +59,16 @@ func muxConfig() *yamux.Config {
 	return c
 }
 
-// Call makes a call and waits for its answer. Calls of a session are made one
-// after the other, on one stream.
-func (s *Session) Call(ctx context.Context, method string, in, out Message) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.unary == nil {
-		c, err := s.open()
-		if err != nil {
-			return fmt.Errorf("%s: %w", method, err)
-		}
-		s.unary = c
-	}
-	err := s.unary.Invoke(ctx, method, Encoding{}, in, out)
-	select {
-	case <-s.unary.Closed():
-		s.unary = nil
-	default:
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", method, cause(ctx, err))
-	}
-	return nil
-}
-
 // Rest closes the stream of calls, which the next call opens again. A session
-// that calls seldom needs a third of the memory meanwhile.
+// that calls seldom needs half a kilobyte less meanwhile, and one on the server's
+// side much more.
 func (s *Session) Rest() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.dropUnary()
+}
+
+func (s *Session) dropUnary() {
 	if s.unary != nil {
 		_ = s.unary.Close() // nobody waits for anything on it
 		s.unary = nil
