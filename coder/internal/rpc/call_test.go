@@ -71,7 +71,6 @@ func TestAHeldCallThatTheServerEndsIsNoticed(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, held.Drain())
 	close(end)
-	require.NoError(t, held.Close())
 	require.Eventually(t, func() bool { return errors.Is(held.Drain(), io.EOF) }, 5*time.Second, time.Millisecond)
 }
 
@@ -178,5 +177,20 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte{7, 1, 1, 9, 0, 0, 0, 0, 0, 0, 0, 1, 'x'})
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		_, _ = answer(bytes.NewReader(b), nil, 1, &tailnetpb.RefreshResumeTokenResponse{})
+	})
+}
+
+func FuzzSkipper(f *testing.F) {
+	f.Add([]byte{5, 1, 1, 3, '\n', 1, 'a', 13, 1, 2, 0}, 3)
+	f.Add([]byte{7, 1, 1, 9, 0, 0, 0, 0, 0, 0, 0, 1, 'x'}, 1)
+	f.Fuzz(func(t *testing.T, b []byte, at int) {
+		var whole, parts skipper
+		err := whole.take(b)
+		at = min(max(at, 0), len(b))
+		cut := parts.take(b[:at])
+		if cut == nil {
+			cut = parts.take(b[at:])
+		}
+		require.Equal(t, err, cut)
 	})
 }
