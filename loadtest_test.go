@@ -133,9 +133,9 @@ func TestCreateWorkspaces(t *testing.T) {
 	scaletest.RunPlan(t, target.Creation("workspaces", embedded(target, 50, 1), cfg.Runner()))
 }
 
-// TestSSH sends a load over SSH into each workspace and compares its echo. A live
-// deployment is reached by Coder's command line, which must be in PATH: one
-// process for each connection.
+// TestSSH sends a load over SSH into each workspace and compares its echo. The
+// agents of a live deployment are reached through its relays, by a few WireGuard
+// nodes for all of them.
 func TestSSH(t *testing.T) {
 	target := connect(t, scaletest.Embedded{Workspaces: 50})
 	workspaces := target.Workspaces(t)

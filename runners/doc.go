@@ -16,6 +16,7 @@
 //
 //   - [CreateUsers] and [CreateWorkspaces] create; the other ones use what is there.
 //   - [Terminal], [SSH] and [App] send a load to a workspace and compare its echo.
+//   - [Tunnel] holds a connection to a port of a workspace.
 //   - [Dashboard] is a person at the web UI, [API] a mix of calls.
 //   - [Build] and [Autostart] build workspaces, [Watch] looks on.
 //
