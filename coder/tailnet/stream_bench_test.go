@@ -1,4 +1,4 @@
-package node
+package tailnet_test
 
 import (
 	"context"
@@ -10,40 +10,39 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"golang.zx2c4.com/wireguard/conn"
 	"golang.zx2c4.com/wireguard/device"
 	wgnet "golang.zx2c4.com/wireguard/tun/netstack"
 
+	"github.com/coderscale/scaletest/coder/codertest"
 	"github.com/coderscale/scaletest/coder/internal/derp"
+	"github.com/coderscale/scaletest/coder/tailnet"
 )
 
-// BenchmarkStream is one connection as fast as it goes, through a relay in the
-// same process, and beside it the same bytes over WireGuard's own netstack and
-// plain UDP on loopback, where no relay is in between.
+// BenchmarkStream is one connection as fast as it goes, by the relay of a
+// deployment in the same process, and beside it, in turns, the same bytes over
+// WireGuard's own netstack and plain UDP on loopback, where no relay is in between.
 //
-//	go test -run '^$' -bench Stream -benchtime 5s ./coder/internal/node
+//	go test -run '^$' -bench Stream -benchtime 10x ./coder/tailnet
 func BenchmarkStream(b *testing.B) {
-	r, h := newRelay(b), newHub()
-	agent := start(b, h, Config{ID: uuid.New(), Agent: true, Home: 999, Relay: r.dial})
-	serve(b, agent, 1, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
-	serve(b, agent, 2, flood)
-	client := start(b, h, Config{Home: 999, Relay: r.dial})
+	server, client := deploy(b, codertest.Config{Workspaces: 1})
+	agent := startAgent(b, server, client, "admin/scaletest-0", 0)
+	agent.serve(b, 7, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	agent.serve(b, 8, flood)
+	n := open(b, tailnet.Config{Client: client})
 	dial := func(port uint16) net.Conn {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		c, err := client.Dial(ctx, agent.ID(), port)
+		c, err := n.Dial(within(b, 10*time.Second), agent.id, port)
 		require.NoError(b, err)
 		return c
 	}
 	plain := plainWireGuard(b)
-	for _, way := range []string{"up", "down"} {
+	for way, port := range map[string]uint16{"up": 7, "down": 8} {
 		b.Run(way, func(b *testing.B) {
 			var sum, base float64
 			for range b.N {
-				base += stream(b, plain(map[string]uint16{"up": 1, "down": 2}[way]), way == "up")
-				sum += stream(b, dial(map[string]uint16{"up": 1, "down": 2}[way]), way == "up")
+				base += stream(b, plain(port), way == "up")
+				sum += stream(b, dial(port), way == "up")
 			}
 			n := float64(b.N)
 			b.ReportMetric(sum/n, "MiB/s")
@@ -92,7 +91,7 @@ func plainWireGuard(b *testing.B) func(port uint16) net.Conn {
 	var devices []*device.Device
 	var ports []int
 	for i := range 2 {
-		t, n, err := wgnet.CreateNetTUN(addrs[i:i+1], nil, mtu)
+		t, n, err := wgnet.CreateNetTUN(addrs[i:i+1], nil, 1280)
 		require.NoError(b, err)
 		d := device.NewDevice(t, conn.NewStdNetBind(), &device.Logger{Verbosef: device.DiscardLogf, Errorf: device.DiscardLogf})
 		b.Cleanup(d.Close)
@@ -106,7 +105,7 @@ func plainWireGuard(b *testing.B) func(port uint16) net.Conn {
 			hex.EncodeToString(public[:]), ports[1-i], addrs[1-i])))
 		require.NoError(b, devices[i].Up())
 	}
-	for port, answer := range map[int]func(net.Conn){1: func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, 2: flood} {
+	for port, answer := range map[int]func(net.Conn){7: func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, 8: flood} {
 		l, err := nets[1].ListenTCP(&net.TCPAddr{Port: port})
 		require.NoError(b, err)
 		b.Cleanup(func() { _ = l.Close() })
