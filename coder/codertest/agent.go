@@ -22,8 +22,9 @@ type agent struct {
 	terminals        *terminals
 	conns            *agentHome // nil before the first connection
 	token            uuid.UUID
-	live             *liveAgent // nil for one that is played here
-	sub              *subAgent  // nil for one that a build has made
+	live             *liveAgent  // nil for one that is played here
+	sub              *subAgent   // nil for one that a build has made
+	node             *playedNode // nil before somebody wants to reach it in the tailnet
 }
 
 // attachAgent gives a build its agent, which is not connected yet.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"github.com/google/uuid"
 )
 
 // appProblem is the page of an app that can't be opened.
@@ -49,8 +51,8 @@ func (c *call) openApp(q appRequest) (int, any) {
 	if signed != nil {
 		user = signed
 	}
-	home, mode, status, body := c.findApp(q, user, signed != nil)
-	if home == nil {
+	found, status, body := c.findApp(q, user, signed != nil)
+	if status != handled {
 		return status, body
 	}
 	if signed == nil {
@@ -63,16 +65,24 @@ func (c *call) openApp(q appRequest) (int, any) {
 			to += "?" + c.r.URL.RawQuery
 		}
 		return http.StatusTemporaryRedirect, redirect(to)
+	case found.home == nil:
+		return c.proxyFarApp(found.agent, found.mode, q)
 	case isPort(q.slug):
 		return appProblem(http.StatusBadGateway, "Bad Gateway", "Failed to proxy request to application: connection refused.")
 	}
-	return c.proxyApp(home, mode, q)
+	return c.proxyApp(found.home, found.mode, q)
 }
 
-// findApp finds the app, and what is at the other end. Without a home it gives
-// the refusal.
-func (c *call) findApp(q appRequest, u *user, authorized bool) (*agentHome, AppMode, int, any) {
-	refused := func(status int, body any) (*agentHome, AppMode, int, any) { return nil, 0, status, body }
+// foundApp is an app and what is at the other end.
+type foundApp struct {
+	agent uuid.UUID
+	home  *agentHome // nil if the agent is not played here
+	mode  AppMode
+}
+
+// findApp finds the app, or gives the refusal.
+func (c *call) findApp(q appRequest, u *user, authorized bool) (foundApp, int, any) {
+	refused := func(status int, body any) (foundApp, int, any) { return foundApp{}, status, body }
 	if q.access == "path" && isPort(q.slug) {
 		return refused(http.StatusInternalServerError, htmlPage("500 - Internal Server Error", "500 - Internal Server Error An internal server error occurred."))
 	}
@@ -106,7 +116,11 @@ func (c *call) findApp(q appRequest, u *user, authorized bool) (*agentHome, AppM
 	if status := a.status(c.s.cfg.AgentTimeout); status != "connected" {
 		return refused(c.s.agentUnavailable(status))
 	}
-	return a.home(), app.Mode, handled, nil
+	out := foundApp{agent: a.id, mode: app.Mode}
+	if a.live == nil {
+		out.home = a.home()
+	}
+	return out, handled, nil
 }
 
 // app finds an app by its slug.

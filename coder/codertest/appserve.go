@@ -72,7 +72,7 @@ func (c *call) tell(mode AppMode, q appRequest) string {
 	if c.r.Header.Get("Cookie") != "" {
 		var kept []string
 		for _, k := range c.r.Cookies() {
-			if !strings.HasPrefix(k.Name, "coder_") && k.Name != "csrf_token" {
+			if !ownCookie(k.Name) {
 				kept = append(kept, k.String())
 			}
 		}

@@ -177,12 +177,12 @@ func (s *Server) settle(b *build, t time.Time) {
 		}
 		wait := s.cfg.AgentTime.sample(s.jobs.rng)
 		if wait == 0 {
-			b.agent.connect(t)
+			s.connected(b.agent)
 			return
 		}
 		s.after(wait, func() {
 			if w.latest() == b {
-				b.agent.connect(now())
+				s.connected(b.agent)
 				s.changed(b)
 			}
 		})

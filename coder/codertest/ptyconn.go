@@ -2,6 +2,7 @@ package codertest
 
 import (
 	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,8 @@ type ptyConn struct {
 	carry   []byte // the beginning of an object
 
 	wmu    sync.Mutex
-	closed bool // a close frame was sent
+	closed bool     // a close frame was sent
+	raw    net.Conn // in the tailnet: it has no frames
 
 	pingAt   time.Time
 	awaiting atomic.Bool
@@ -145,10 +147,26 @@ func (c *ptyConn) write(frame []byte, payload int) {
 		c.sent.Add(1)
 		c.sentBytes.Add(int64(payload))
 	}
-	if _, err := c.conn.Write(frame); err != nil {
-		c.closed = true
-		_ = c.conn.Close() // the reader finds out
+	var err error
+	switch {
+	case c.raw == nil:
+		_, err = c.conn.Write(frame)
+	case payload > 0:
+		_, err = c.raw.Write(frame[len(frame)-payload:])
 	}
+	if err != nil {
+		c.closed = true
+		c.cut() // the reader finds out
+	}
+}
+
+// cut ends the connection without a word.
+func (c *ptyConn) cut() {
+	if c.raw != nil {
+		_ = c.raw.Close() // the reader finds out
+		return
+	}
+	_ = c.conn.Close() // as above
 }
 
 // send cuts output into messages. The payload begins after room for a header.
@@ -164,6 +182,10 @@ func (c *ptyConn) send(b []byte) {
 
 // close says goodbye once. The client has a moment to answer.
 func (c *ptyConn) close(code uint16, reason string) {
+	if c.raw != nil {
+		c.cut()
+		return
+	}
 	_ = c.conn.SetWriteDeadline(time.Now().Add(time.Second)) // a stalled client is not waited for
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
@@ -185,7 +207,7 @@ func (c *ptyConn) close(code uint16, reason string) {
 
 // finish is the end of the program.
 func (c *ptyConn) finish() {
-	if !c.hub.server.as.abruptEnd {
+	if c.raw != nil || !c.hub.server.as.abruptEnd {
 		c.close(1000, "")
 		return
 	}
@@ -211,7 +233,9 @@ type ptyHub struct {
 	mu     sync.Mutex
 	conns  map[*ptyConn]struct{}
 	ended  terminalTraffic // of connections that are gone
-	once   sync.Once
+
+	farMessagesIn, farMessagesOut, farBytesIn, farBytesOut atomic.Int64 // with agents in the tailnet
+	once                                                   sync.Once
 }
 
 func (h *ptyHub) add(c *ptyConn) {
@@ -241,6 +265,8 @@ func (h *ptyHub) traffic() terminalTraffic {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	sum := h.ended
+	sum.messagesIn, sum.messagesOut = sum.messagesIn+h.farMessagesIn.Load(), sum.messagesOut+h.farMessagesOut.Load()
+	sum.bytesIn, sum.bytesOut = sum.bytesIn+h.farBytesIn.Load(), sum.bytesOut+h.farBytesOut.Load()
 	for c := range h.conns {
 		sum.add(c)
 	}

@@ -35,7 +35,7 @@ func openTerminal(c *call) (int, any) {
 		st.mu.RUnlock()
 		return appMissing()
 	}
-	status, frozen := a.status(c.s.cfg.AgentTimeout), a.frozen
+	status, live := a.status(c.s.cfg.AgentTimeout), a.live != nil
 	st.mu.RUnlock()
 	if status != "connected" {
 		return c.s.agentUnavailable(status)
@@ -48,32 +48,48 @@ func openTerminal(c *call) (int, any) {
 	if !c.mayUpgrade() {
 		return handled, nil
 	}
-	st.mu.Lock()
-	if a.terminals == nil {
-		a.terminals = &terminals{keep: c.s.cfg.ReplayBytes}
+	command := c.r.URL.Query().Get("command")
+	if live {
+		return c.openFarTerminal(a.id, terminalJSON{ID: session, Height: uint16(size.Rows), Width: uint16(size.Columns), Command: command})
 	}
-	home := a.terminals
-	st.mu.Unlock()
 	conn, early, err := c.hijack()
 	if err != nil {
 		return handled, nil
 	}
 	pc := &ptyConn{input: input{conn: conn.(*trackedConn)}, hub: &c.s.hub}
-	for {
-		s, fresh := home.open(session, c.r.URL.Query().Get("command"), size, frozen)
-		if s == nil {
-			_ = conn.Close() // the agent has gone in the meantime
-			return handled, nil
-		}
-		pc.session = s
-		c.s.hub.add(pc)
-		if s.attach(pc, fresh, size) {
-			break
-		}
+	c.s.hub.add(pc)
+	if !c.s.attachTerminal(a, pc, session, command, size) {
 		c.s.hub.remove(pc)
+		_ = conn.Close() // the agent has gone in the meantime
+		return handled, nil
 	}
 	c.s.wg.Go(func() { pc.serve(early) })
 	return handled, nil
+}
+
+// attachTerminal gives a connection its session. It reports false if the agent is
+// gone.
+func (s *Server) attachTerminal(a *agent, pc *ptyConn, id uuid.UUID, command string, size shell.Size) bool {
+	s.state.mu.Lock()
+	if a.live != nil || a.off || a.killed {
+		s.state.mu.Unlock()
+		return false
+	}
+	if a.terminals == nil {
+		a.terminals = &terminals{keep: s.cfg.ReplayBytes}
+	}
+	home, frozen := a.terminals, a.frozen
+	s.state.mu.Unlock()
+	for {
+		x, fresh := home.open(id, command, size, frozen)
+		if x == nil {
+			return false
+		}
+		pc.session = x
+		if x.attach(pc, fresh, size) {
+			return true
+		}
+	}
 }
 
 func readTerminal(c *call) (session uuid.UUID, size shell.Size, e *apiError) {

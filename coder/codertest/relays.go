@@ -49,8 +49,10 @@ func (s *Server) DropRelays() int {
 	dropped := 0
 	for _, m := range s.meshes() {
 		for _, c := range m.Conns() {
-			c.(resetter).reset()
-			dropped++
+			if r, ok := c.(resetter); ok { // others are within the process
+				r.reset()
+				dropped++
+			}
 		}
 	}
 	return dropped

@@ -50,6 +50,8 @@ type Server struct {
 	relays   []*relayRegion
 	tailnet  tailnetHub
 	metadata metadataBatch
+	own      ownNode
+	toApps   *http.Transport // of agents that are not played here
 	as       behaviours
 
 	ctx    context.Context
@@ -91,6 +93,7 @@ func newServer(cfg Config, st *state, key *apiKey) (*Server, error) {
 	s.as = behavioursOf(s.cfg.Version)
 	s.relay = relay.New(derp.NewPrivateKey())
 	s.tailnet.init()
+	s.toApps = s.farApps()
 	s.jobs.rng = rand.New(rand.NewPCG(cfg.Seed, 0x6a6f6273))
 	s.routes()
 	if err := s.listen(); err != nil {
@@ -137,6 +140,9 @@ func (s *Server) listen() error {
 	return nil
 }
 
+// silent is for what would log.
+var silent = log.New(io.Discard, "", 0)
+
 // replica is one of the servers behind the address.
 type replica struct {
 	index    int
@@ -155,7 +161,7 @@ func (s *Server) newReplica(index int, addr string) (*replica, error) {
 	r.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: time.Minute,
-		ErrorLog:          log.New(io.Discard, "", 0),
+		ErrorLog:          silent,
 	}
 	return r, nil
 }
@@ -200,6 +206,7 @@ func (s *Server) Close() {
 		for _, r := range s.fronts() {
 			r.stop()
 		}
+		s.toApps.CloseIdleConnections()
 		s.stopJobs()
 		s.stopTerminals()
 		s.wg.Wait()

@@ -1,6 +1,7 @@
 package codertest
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -27,6 +28,7 @@ type socketConn struct {
 	awaiting atomic.Bool // a pong
 	over     chan struct{}
 	once     sync.Once
+	late     string // why one that does not answer is closed, "" for the usual
 }
 
 // openSocket upgrades a request that may be. It returns nil if the client has
@@ -176,7 +178,7 @@ func (c *socketConn) probe(every time.Duration, once bool) {
 			case !c.awaiting.Swap(true):
 				c.ping(every)
 			case !once:
-				c.goodbye(1001, "liveness probe failed")
+				c.goodbye(1001, cmp.Or(c.late, "liveness probe failed"))
 				_ = c.conn.Close() // it does not answer
 				return
 			}

@@ -40,7 +40,8 @@ var errServerClosed = errors.New("the deployment is closed")
 // ports refuse the connection (ECONNREFUSED). Bytes go over loopback TCP.
 //
 // It is an error if the agent is unknown, stopped or not connected. A frozen one
-// does not answer before the context ends.
+// does not answer before the context ends. An agent that somebody else plays is
+// reached by the tailnet, and has the ports that it wants.
 func (s *Server) DialAgent(ctx context.Context, agent uuid.UUID, port uint16) (net.Conn, error) {
 	fail := func(err error) (net.Conn, error) {
 		return nil, fmt.Errorf("dial port %d of agent %s: %w", port, agent, err)
@@ -48,6 +49,13 @@ func (s *Server) DialAgent(ctx context.Context, agent uuid.UUID, port uint16) (n
 	a, home, err := s.reachAgent(agent)
 	if err != nil {
 		return fail(err)
+	}
+	if home == nil {
+		n, err := s.node()
+		if err != nil {
+			return fail(err)
+		}
+		return n.Dial(ctx, agent, port)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -62,7 +70,7 @@ func (s *Server) DialAgent(ctx context.Context, agent uuid.UUID, port uint16) (n
 	if err != nil {
 		return fail(err)
 	}
-	c := &agentConn{trackedConn: server, home: home, server: s}
+	c := &agentConn{Conn: server, home: home, server: s}
 	if !home.add(c) {
 		_, _ = client.Close(), server.Close() // the agent has gone in the meantime
 		return fail(errNotConnected)
@@ -73,7 +81,8 @@ func (s *Server) DialAgent(ctx context.Context, agent uuid.UUID, port uint16) (n
 
 var errNotConnected = errors.New("it is not connected")
 
-// reachAgent finds an agent that can be connected to.
+// reachAgent finds an agent that can be connected to. One that is not played here
+// has no home.
 func (s *Server) reachAgent(id uuid.UUID) (*agent, *agentHome, error) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
@@ -88,6 +97,9 @@ func (s *Server) reachAgent(id uuid.UUID) (*agent, *agentHome, error) {
 	}
 	if status := a.status(s.cfg.AgentTimeout); status != "connected" {
 		return nil, nil, fmt.Errorf("%w: its state is %q", errNotConnected, status)
+	}
+	if a.live != nil {
+		return a, nil, nil
 	}
 	return a, a.home(), nil
 }
@@ -161,20 +173,20 @@ func (s *Server) hostKey(a *agent) ed25519.PrivateKey {
 // agentConn is a connection to an agent. It stands still while the agent is
 // frozen.
 type agentConn struct {
-	*trackedConn
+	net.Conn
 	home   *agentHome
 	server *Server
 }
 
 func (c *agentConn) Read(b []byte) (int, error) {
-	n, err := c.trackedConn.Read(b)
+	n, err := c.Conn.Read(b)
 	c.home.pass(c.server.ctx.Done())
 	return n, err
 }
 
 func (c *agentConn) Write(b []byte) (int, error) {
 	c.home.pass(c.server.ctx.Done())
-	return c.trackedConn.Write(b)
+	return c.Conn.Write(b)
 }
 
 // leave takes the connection away. The agent closes it even if the deployment

@@ -86,7 +86,7 @@ func (c *call) joinTailnet(version string, tunnel func(uuid.UUID) error) (int, a
 	if sock == nil {
 		return handled, nil
 	}
-	rules := coordinator.Rules{Strict: !c.s.as.old, Tunnel: tunnel}
+	rules := coordinator.Rules{Strict: !c.s.as.old, Tunnel: tunnel, Opened: c.s.playNode}
 	c.s.wg.Go(func() { sock.probe(c.s.cfg.PingInterval, c.s.as.onePing) })
 	c.s.wg.Go(func() { c.s.serveTailnet(sock, tailnetPeer{id, rules, func() { _ = sock.Close() }}) })
 	return handled, nil

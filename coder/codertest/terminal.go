@@ -263,7 +263,7 @@ func (s *session) cut() {
 		s.over = true
 		s.home.forget(s)
 		for _, c := range s.conns {
-			_ = c.conn.Close() // no close frame: the other end is gone
+			c.cut() // no close frame: the other end is gone
 		}
 	}()
 }

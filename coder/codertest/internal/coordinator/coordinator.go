@@ -58,6 +58,13 @@ func (c *Coordinator) Peers() int {
 	return len(c.peers)
 }
 
+// Wanted reports whether somebody has a tunnel to this peer.
+func (c *Coordinator) Wanted(id uuid.UUID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.from[id]) > 0
+}
+
 // peer is one that is connected. All of it is guarded by the coordinator's lock,
 // but for the channel's contents.
 type peer struct {

@@ -35,6 +35,17 @@ func (c *Coordinator) handle(p *peer, r *request) error {
 	if len(r.ReadyForHandshake) > 0 && !p.rules.Agent {
 		return errors.New("only agents may say that they are ready for a handshake")
 	}
+	if err := c.do(p, r, add, remove); err != nil {
+		return err
+	}
+	if r.AddTunnel != nil && p.rules.Opened != nil {
+		p.rules.Opened(add)
+	}
+	return nil
+}
+
+// do does what has been found to be allowed.
+func (c *Coordinator) do(p *peer, r *request, add, remove uuid.UUID) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.over {

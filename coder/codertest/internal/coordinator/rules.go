@@ -19,6 +19,8 @@ type Rules struct {
 	Strict bool
 	// Tunnel says why a client may not open a tunnel. Nil means that it may.
 	Tunnel func(to uuid.UUID) error
+	// Opened is told of a tunnel that has been opened, if it is not nil.
+	Opened func(to uuid.UUID)
 }
 
 func (r Rules) checkTunnel(to uuid.UUID) error {
