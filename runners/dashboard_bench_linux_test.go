@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,10 +27,11 @@ import (
 // counted with the client.
 const deploymentEnv = "RUNNERS_TEST_DEPLOYMENT"
 
-// runDeployment serves a deployment of a hundred members with a workspace each.
-// It never returns.
+// runDeployment serves a deployment with as many members as the variable says,
+// and a workspace for each. It never returns.
 func runDeployment() {
-	server, err := codertest.New(codertest.Config{Users: 100, Workspaces: 100, RateLimit: -1, LoginRateLimit: -1})
+	n, _ := strconv.Atoi(os.Getenv(deploymentEnv)) // it is set by startDeployment
+	server, err := codertest.New(codertest.Config{Users: n, Workspaces: n, RateLimit: -1, LoginRateLimit: -1})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -45,10 +47,10 @@ func init() {
 	}
 }
 
-// startDeployment runs a deployment in a process of its own.
-func startDeployment(tb testing.TB) *coder.Client {
+// startDeployment runs a deployment of n workspaces in a process of its own.
+func startDeployment(tb testing.TB, n int) *coder.Client {
 	tb.Helper()
-	url, token, _ := strings.Cut(startChild(tb, deploymentEnv+"=1"), " ")
+	url, token, _ := strings.Cut(startChild(tb, fmt.Sprintf("%s=%d", deploymentEnv, n)), " ")
 	c, err := coder.New(coder.Config{URL: url, Token: token})
 	require.NoError(tb, err)
 	tb.Cleanup(c.CloseIdleConnections)
@@ -70,7 +72,7 @@ func BenchmarkDashboardMemory(b *testing.B) {
 	for _, c := range []struct{ users, connections int }{{5000, 1}, {2000, 6}} {
 		b.Run(fmt.Sprintf("users=%d/connections=%d", c.users, c.connections), func(b *testing.B) {
 			needDescriptors(b, uint64(c.users*(c.connections+2)+c.users/2+1000))
-			people := benchPeople(b, startDeployment(b))
+			people := benchPeople(b, startDeployment(b, 100))
 			for b.Loop() {
 				before := float64(inUse())
 				hangUp := dialBaseline(b, people, c.users)

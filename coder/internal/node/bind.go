@@ -34,8 +34,9 @@ func (e *endpoint) DstToBytes() []byte  { return e.key[:] }
 func (*endpoint) DstIP() netip.Addr     { return netip.Addr{} }
 func (*endpoint) SrcIP() netip.Addr     { return netip.Addr{} }
 
-// Open implements conn.Bind. The relay at home is read by the device's own
-// receiver, which saves a queue and a goroutine. The others share a queue.
+// Open implements conn.Bind. There is one receiver, because each has buffers of
+// its own. It reads the relay at home itself, which saves a queue and a goroutine,
+// for as long as there is no other relay.
 func (b *bind) Open(uint16) ([]conn.ReceiveFunc, uint16, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -44,14 +45,16 @@ func (b *bind) Open(uint16) ([]conn.ReceiveFunc, uint16, error) {
 	}
 	b.open, b.stop = true, make(chan struct{})
 	stop := b.stop
-	return []conn.ReceiveFunc{
-		func(packets [][]byte, sizes []int, eps []conn.Endpoint) (int, error) {
-			return b.fromHome(packets, sizes, eps)
-		},
-		func(packets [][]byte, sizes []int, eps []conn.Endpoint) (int, error) {
-			return b.fromElsewhere(stop, packets, sizes, eps)
-		},
-	}, 0, nil
+	return []conn.ReceiveFunc{func(packets [][]byte, sizes []int, eps []conn.Endpoint) (int, error) {
+		if !b.node.several.Load() {
+			n, err := b.fromHome(packets, sizes, eps)
+			if !errors.Is(err, errSeveral) {
+				return n, err
+			}
+			b.node.wg.Go(func() { b.node.readLink(b.node.homeLink) })
+		}
+		return b.fromAll(stop, packets, sizes, eps)
+	}}, 0, nil
 }
 
 // fromHome waits for one packet and takes what else has come with it.
@@ -60,7 +63,10 @@ func (b *bind) fromHome(packets [][]byte, sizes []int, eps []conn.Endpoint) (int
 	n := 0
 	for n < len(packets) {
 		from, packet, ok, err := home.next(n == 0)
-		if err != nil && n == 0 {
+		switch {
+		case err != nil && n == 0 && errors.Is(err, errSeveral):
+			return 0, err
+		case err != nil && n == 0:
 			return 0, net.ErrClosed
 		}
 		if !ok {
@@ -86,18 +92,18 @@ func (b *bind) take(from derp.Key, packet []byte, via *link, packets [][]byte, s
 	return true
 }
 
-// relayed is a packet from another region.
+// relayed is a packet from one of several relays.
 type relayed struct {
 	from   derp.Key
 	packet []byte
 	via    *link
 }
 
-func (b *bind) fromElsewhere(stop chan struct{}, packets [][]byte, sizes []int, eps []conn.Endpoint) (int, error) {
+func (b *bind) fromAll(stop chan struct{}, packets [][]byte, sizes []int, eps []conn.Endpoint) (int, error) {
 	for {
 		var r relayed
 		select {
-		case r = <-b.node.elsewhere:
+		case r = <-b.node.relayed:
 		case <-stop:
 			return 0, net.ErrClosed
 		}
@@ -110,7 +116,7 @@ func (b *bind) fromElsewhere(stop chan struct{}, packets [][]byte, sizes []int, 
 				return n, nil
 			}
 			select {
-			case r = <-b.node.elsewhere:
+			case r = <-b.node.relayed:
 				continue
 			default:
 			}
@@ -122,16 +128,16 @@ func (b *bind) fromElsewhere(stop chan struct{}, packets [][]byte, sizes []int, 
 	}
 }
 
-// readElsewhere is the reader of a link to another region. A device that is
-// slower than the relay makes the relay wait.
-func (n *Node) readElsewhere(l *link) {
+// readLink is the reader of a link where there are several. A device that is slower
+// than the relay makes the relay wait.
+func (n *Node) readLink(l *link) {
 	for {
 		from, packet, _, err := l.next(true)
 		if err != nil {
 			return
 		}
 		select {
-		case n.elsewhere <- relayed{from, append([]byte(nil), packet...), l}:
+		case n.relayed <- relayed{from, append([]byte(nil), packet...), l}:
 		case <-n.ctx.Done():
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,9 @@ type link struct {
 	reader *derp.Reader // of the reading goroutine, as what follows
 	since  time.Time    // the connection is there
 	wait   *backoff.ExponentialBackOff
+	direct bool // the device's receiver reads it
+
+	handing sync.Mutex // held while the reader sets a deadline
 
 	mu      sync.Mutex
 	room    sync.Cond // pending has shrunk, or everything has ended
@@ -57,6 +61,7 @@ type link struct {
 // openLink connects to a relay.
 func (n *Node) openLink(ctx context.Context, region int) (*link, error) {
 	l := &link{node: n, region: region, home: region == n.cfg.Home}
+	l.direct = l.home
 	l.room.L = &l.mu
 	l.wait = backoff.NewExponentialBackOff()
 	l.wait.InitialInterval, l.wait.MaxInterval = 50*time.Millisecond, 5*time.Second
@@ -103,6 +108,9 @@ func (l *link) connect(ctx context.Context) error {
 func (l *link) next(wait bool) (from derp.Key, packet []byte, ok bool, err error) {
 	for wait || l.reader.Buffered() {
 		t, body, err := l.read()
+		if l.handedOver(err) {
+			return derp.Key{}, nil, false, errSeveral
+		}
 		if err != nil {
 			if err := l.again(err); err != nil {
 				return derp.Key{}, nil, false, err
@@ -131,12 +139,52 @@ func (l *link) read() (derp.Type, []byte, error) {
 	if l.reader.Buffered() {
 		return l.reader.Next()
 	}
-	if c, ok := l.conn.(interface{ SetReadDeadline(time.Time) error }); ok {
-		if err := c.SetReadDeadline(time.Now().Add(silence)); err != nil {
-			return 0, nil, err
-		}
+	if err := l.setDeadline(); err != nil {
+		return 0, nil, err
 	}
 	return l.reader.Next()
+}
+
+// errSeveral ends the reading by the device's receiver.
+var errSeveral = errors.New("there are several relays now")
+
+func (l *link) setDeadline() error {
+	l.handing.Lock()
+	defer l.handing.Unlock()
+	if l.direct && l.node.several.Load() {
+		return errSeveral
+	}
+	if c, ok := l.conn.(interface{ SetReadDeadline(time.Time) error }); ok {
+		return c.SetReadDeadline(time.Now().Add(silence))
+	}
+	return nil
+}
+
+// handOver has the device's receiver stop reading the link itself. A frame of
+// which it has the beginning is not lost: the reader keeps that.
+func (l *link) handOver() {
+	l.handing.Lock()
+	defer l.handing.Unlock()
+	if l.node.several.Swap(true) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c, ok := l.conn.(interface{ SetReadDeadline(time.Time) error }); ok {
+		_ = c.SetReadDeadline(time.Unix(1, 0)) // if it fails the link is lost, and read again
+	}
+}
+
+// handedOver reports whether reading has ended for that reason, which it does once.
+func (l *link) handedOver(err error) bool {
+	if err == nil || !l.direct || !l.node.several.Load() {
+		return false
+	}
+	if !errors.Is(err, errSeveral) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	l.direct = false
+	return true
 }
 
 // isDisco tells the packets of those who look for a direct way. They get no

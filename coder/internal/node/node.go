@@ -21,7 +21,7 @@ import (
 
 const (
 	defaultQueue = 512
-	defaultBatch = 32
+	defaultBatch = 4
 	maxBatch     = 128
 )
 
@@ -44,7 +44,7 @@ type Config struct {
 	// Queue is how many packets wait between the stack and the device. 0 means 512.
 	Queue int
 
-	// Batch is how many packets are handled at a time, at most 128. 0 means 32.
+	// Batch is how many packets are handled at a time, at most 128. 0 means 4.
 	Batch int
 
 	// OnEvent is told what happens to links and peers. It must not block. Nil
@@ -72,7 +72,8 @@ type Node struct {
 	stats    counters
 	pings    pings
 
-	elsewhere chan relayed
+	several atomic.Bool  // there are links to more than one relay
+	relayed chan relayed // what comes from them
 
 	mu     sync.Mutex
 	links  map[int]*link // of regions, home too
@@ -103,7 +104,7 @@ func New(ctx context.Context, cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, self: cfg.ID, private: derp.NewPrivateKey(), disco: derp.NewPrivateKey().Public(),
 		links: map[int]*link{}, peers: map[uuid.UUID]*peer{}, endpoints: map[derp.Key]*endpoint{},
-		elsewhere: make(chan relayed, cfg.Queue),
+		relayed: make(chan relayed, cfg.Queue),
 	}
 	if n.self == uuid.Nil {
 		n.self = uuid.New()

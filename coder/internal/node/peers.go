@@ -238,7 +238,8 @@ func (n *Node) linkTo(region int) (*link, error) {
 		return first, nil
 	}
 	n.links[region] = l
-	n.wg.Go(func() { n.readElsewhere(l) })
+	n.homeLink.handOver()
+	n.wg.Go(func() { n.readLink(l) })
 	return l, nil
 }
 
