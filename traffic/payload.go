@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 )
 
 // MaxLine is the longest line, its newline included, that a terminal in
@@ -85,6 +86,8 @@ func NewPayload(cfg PayloadConfig) (*Payload, error) {
 		n = (n + p.perTick - 1) / p.perTick * p.perTick
 	}
 	rng := rand.New(rand.NewPCG(cfg.Seed, golden))
+	p.chunks, p.ends = make([][]byte, 0, n), make([]int, 0, n)
+	p.echo = make([]byte, 0, n*(short+2)) // a longer line and its carriage return, each
 	for i := range n {
 		length := short
 		if i%p.perTick < longer {
@@ -99,22 +102,24 @@ func NewPayload(cfg PayloadConfig) (*Payload, error) {
 	return p, nil
 }
 
+// add makes a chunk. Where it comes back as it is, both are the same bytes: the
+// cycle is most of what a small load needs.
 func (p *Payload) add(i, length int, rng *rand.Rand) {
-	chunk := make([]byte, length)
+	from := len(p.echo)
+	p.echo = append(p.echo, make([]byte, length)...)
+	chunk := p.echo[from : from+length : from+length]
 	if p.cfg.Binary {
 		for j := 0; j < length; j += 8 {
 			var word [8]byte
 			binary.LittleEndian.PutUint64(word[:], rng.Uint64())
 			copy(chunk[j:], word[:])
 		}
-		p.echo = append(p.echo, chunk...)
 	} else {
 		fillText(chunk, i, rng)
-		p.echo = append(p.echo, chunk[:length-1]...)
 		if p.cfg.CRLF {
-			p.echo = append(p.echo, '\r')
+			chunk = slices.Clone(chunk)
+			p.echo = append(p.echo[:from+length-1], '\r', '\n')
 		}
-		p.echo = append(p.echo, '\n')
 	}
 	p.chunks = append(p.chunks, chunk)
 	p.ends = append(p.ends, len(p.echo))
@@ -188,7 +193,7 @@ func (p *Payload) chunkStart(n int64) int64 {
 // the hot path writes bytes that already exist.
 func (p *Payload) Encode(encode func(dst, chunk []byte) []byte) [][]byte {
 	frames := make([][]byte, len(p.chunks))
-	var arena []byte
+	arena := make([]byte, 0, len(p.echo)+len(p.echo)/8+16*len(p.chunks)) // a guess: it grows
 	for i, c := range p.chunks {
 		start := len(arena)
 		arena = encode(arena, c)
