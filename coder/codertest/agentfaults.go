@@ -8,7 +8,8 @@ import (
 
 // KillAgent ends the agent of a workspace, given as "owner/name", as if its
 // process were killed: it counts as disconnected, and its terminals, apps
-// and SSH sessions lose their connections without a word. One that somebody else
+// and SSH sessions lose their connections without a word. Clients that have
+// reached it by the tailnet hear nothing any more. One that somebody else
 // plays loses its connection to the deployment, and may come back. It is an error
 // if there is no such agent.
 func (s *Server) KillAgent(workspace string) error {
@@ -28,6 +29,7 @@ func (s *Server) KillAgent(workspace string) error {
 		a.dead = now()
 	}
 	a.killed = true
+	a.node.silence()
 	a.terminals.kill()
 	a.conns.leave(false)
 	a.build.workspace.changed.fire()

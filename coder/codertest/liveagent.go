@@ -111,6 +111,7 @@ func (s *Server) begin(x *agentSession) {
 	a, t := x.agent, now()
 	if a.live == nil {
 		a.wait()
+		a.node.silence()
 		a.terminals.kill()
 		a.conns.leave(false)
 		a.terminals, a.conns = nil, nil

@@ -26,6 +26,10 @@ type playedNode struct {
 	ctx     context.Context
 	end     context.CancelFunc
 	orderly atomic.Bool // the end is one that the agent announces
+
+	mu     sync.Mutex
+	relays []io.Closer
+	silent bool
 }
 
 // playNode gives an agent its node, if it has none and is played here.
@@ -59,13 +63,43 @@ func (n *playedNode) leave(bool) {
 	n.end()
 }
 
-// Ports of an agent besides those of SSH.
+// relay connects the node to a relay, as long as anything may be heard of it.
+func (n *playedNode) relay(ctx context.Context, region int) (io.ReadWriteCloser, error) {
+	conn, err := n.s.innerRelay(ctx, region)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.silent {
+		_ = conn.Close() // it is not used
+		return nil, errNotConnected
+	}
+	n.relays = append(n.relays, conn)
+	return conn, nil
+}
+
+// silence is the end of a process that was killed: not even the end of its
+// connections goes out.
+func (n *playedNode) silence() {
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.silent = true
+	for _, c := range n.relays {
+		_ = c.Close() // there is nothing left to say
+	}
+}
+
+// terminalPort is where an agent listens for those who want a terminal.
 const terminalPort = 2
 
 func (n *playedNode) run() {
 	defer n.home.remove(n)
 	defer n.end()
-	in, err := node.New(n.ctx, node.Config{ID: n.agent.id, Agent: true, Home: embeddedRegion, Relay: n.s.innerRelay})
+	in, err := node.New(n.ctx, node.Config{ID: n.agent.id, Agent: true, Home: embeddedRegion, Relay: n.relay})
 	if err != nil {
 		return // the agent has gone meanwhile: nothing else stops a relay of this process
 	}

@@ -32,6 +32,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serveOn(s
 
 // serveOn serves the routes of a mux, and apps.
 func (s *Server) serveOn(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	s.serving.RLock()
+	defer s.serving.RUnlock()
 	s.stats.requests.Add(1)
 	counted := &countedWriter{ResponseWriter: w, s: s, r: r, mux: mux}
 	defer counted.count(0)

@@ -54,10 +54,11 @@ type Server struct {
 	toApps   *http.Transport // of agents that are not played here
 	as       behaviours
 
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	once   sync.Once
+	ctx     context.Context
+	cancel  context.CancelFunc
+	serving sync.RWMutex // held by requests, which begin what wg waits for
+	wg      sync.WaitGroup
+	once    sync.Once
 }
 
 // Start is [New] for tests: it fails the test if the deployment can't be
@@ -162,6 +163,7 @@ func (s *Server) newReplica(index int, addr string) (*replica, error) {
 		Handler:           s,
 		ReadHeaderTimeout: time.Minute,
 		ErrorLog:          silent,
+		BaseContext:       func(net.Listener) context.Context { return s.ctx },
 	}
 	return r, nil
 }
@@ -209,6 +211,8 @@ func (s *Server) Close() {
 		s.toApps.CloseIdleConnections()
 		s.stopJobs()
 		s.stopTerminals()
+		s.serving.Lock()
+		defer s.serving.Unlock()
 		s.wg.Wait()
 	})
 }
