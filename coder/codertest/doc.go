@@ -1,7 +1,7 @@
 // Package codertest is an embedded Coder deployment for tests, as
 // net/http/httptest is for HTTP: a real HTTP and WebSocket server on loopback
 // with users, tokens, templates, workspaces, builds, agents, terminals, workspace
-// apps and SSH. What it puts on the wire is held to recordings of real
+// apps, SSH and a tailnet. What it puts on the wire is held to recordings of real
 // deployments of two versions.
 //
 // [Start] is for tests, [New] for everything else:
@@ -13,7 +13,19 @@
 // running, with an agent that is connected and ready. Nothing behind them is
 // real: a terminal is a line discipline and a program that this package plays,
 // and so are the apps and the commands that SSH runs. [Server.DialAgent] connects
-// to the SSH server of an agent, as a tailnet would.
+// to the SSH server of an agent without a tailnet.
+//
+// # The tailnet
+//
+// Clients that speak the tailnet's protocol find relays, which talk DERP, and a
+// coordination at the usual routes. A client that opens a tunnel to an agent
+// reaches its SSH server at ports 1 and 22 and its terminals at port 2. What the
+// relay costs is a copy for each packet.
+//
+// Whoever has the token of an agent may play it: [Server.AgentToken], the build's
+// state, or a template that shows it. What such an agent reports is what clients
+// see of it, and its terminals and apps are reached by the deployment's own node
+// in the tailnet. With Config.ExternalAgents all agents wait to be played.
 //
 // # What can be set
 //
@@ -36,15 +48,19 @@
 //   - Apps: Apps, reached by a path or below AppHost. WorkspaceProxy serves them
 //     at another address too. PathAppSharing is what real servers warn of.
 //   - Terminals: ReplayBytes, PingInterval, AgentTimeout.
+//   - The tailnet: RelayRegions, RelayByWebSocket.
+//   - Agents that somebody else plays: ExternalAgents, StatsInterval,
+//     MetadataFlush.
 //   - Repeatability: Seed decides IDs, host keys, times and faults.
 //
 // # What can go wrong meanwhile
 //
 // [Server.Freeze], [Server.Thaw] and [Server.Stall] hold up all traffic.
 // [Server.DropConnections] resets a share of the connections, and
-// [Server.StopReplica] takes a replica away with its own. [Server.KillAgent],
-// [Server.FreezeAgent] and [Server.ThawAgent] are for the agent of one
-// workspace. [Server.SetRoutes] replaces the faults of routes. [Server.Stats]
+// [Server.StopReplica] takes a replica away with its own. [Server.DropRelays] and
+// [Server.DropCoordination] are for what holds a tailnet together.
+// [Server.KillAgent], [Server.FreezeAgent] and [Server.ThawAgent] are for the
+// agent of one workspace. [Server.SetRoutes] replaces the faults of routes. [Server.Stats]
 // counts what has happened, and [Server.AppSawSessionToken] how often a client
 // has shown its token to an app.
 //
@@ -54,10 +70,17 @@
 //
 // # What is missing
 //
-// There is no tailnet on the wire, only the refusals of one, and agents do not
-// connect to the API: they are part of the deployment. Nothing stops a workspace by itself when its time is
-// up. Templates are not evaluated: an uploaded one has the parameters and the
-// apps of the configuration. Licensed features are absent but for the workspace
+// All packets of the tailnet go by relays: there are no direct connections, and no
+// STUN. Agents that are played here have no ports but those above, so that their
+// apps are not in the tailnet. Nobody is told of changes to workspaces by the
+// tailnet's API (WorkspaceUpdates). Of what agents may report, the timings of
+// scripts, connections and the use of resources are taken and forgotten, and
+// there is no REST for agents but their key for git.
+//
+// Nothing stops a workspace by itself when its time is up. Templates are not
+// evaluated: an uploaded one has the parameters and the apps of the
+// configuration, and is looked through for agent_token and for_each = range(N)
+// only. Licensed features are absent but for the workspace
 // proxy and the prebuilt workspaces. testdata/unsupported.txt and
 // testdata/unsupported-2.26.txt list each recording that the deployment is not
 // held to.
