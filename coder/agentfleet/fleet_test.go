@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path"
 	"runtime"
 	"testing"
@@ -18,7 +19,12 @@ import (
 	"github.com/coderscale/scaletest/coder/internal/agentpb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asDeployment) != "" {
+		runDeployment()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // bubble runs a test in fake time. yamux keeps timers in a pool, and those of one
 // bubble must not get into the next: two collections empty it.

@@ -1,0 +1,160 @@
+package agentfleet
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/coderscale/scaletest/coder"
+)
+
+// asDeployment makes the test binary a deployment, so that what agents cost can be
+// measured without it.
+const asDeployment = "SCALETEST_TEST_AS_DEPLOYMENT"
+
+// runDeployment serves until its input ends.
+func runDeployment() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		os.Exit(1)
+	}
+	d := newDeployment()
+	d.items, d.quiet = 16, true
+	if os.Getenv(asDeployment) == "idle" {
+		d.items = 0
+	}
+	fmt.Println("http://" + l.Addr().String())
+	go func() {
+		_ = (&http.Server{Handler: d}).Serve(l)
+	}()
+	_, _ = os.Stdin.Read(make([]byte, 1))
+	os.Exit(0)
+}
+
+// elsewhere starts a deployment in a process of its own.
+func elsewhere(tb testing.TB, how string) *coder.Client {
+	tb.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asDeployment+"="+how)
+	in, err := cmd.StdinPipe()
+	require.NoError(tb, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(tb, err)
+	require.NoError(tb, cmd.Start())
+	url, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(tb, err)
+	c, err := coder.New(coder.Config{URL: strings.TrimSpace(url)})
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		c.CloseIdleConnections()
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	return c
+}
+
+// memory is the heap and the stacks that are in use.
+func memory() float64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc + m.StackInuse)
+}
+
+// BenchmarkAgent is what an agent costs this process. The deployment, which does
+// nothing but answer, is another one.
+//
+//	KiB/agent      heap and stacks that are in use, of all goroutines
+//	%core/agent    CPU time of this process while nothing but the agents goes on
+//	goroutines/agent
+//	ready-s        from the start to the last agent that is ready
+//	RSS-MB         the whole process
+//	KiB-bare       beside it: a WebSocket that is open, with a goroutine that reads
+func BenchmarkAgent(b *testing.B) {
+	for _, c := range []struct {
+		name     string
+		agents   int
+		metadata Metadata
+		span     time.Duration
+	}{
+		{"idle/agents=5000", 5000, Metadata{}, 30 * time.Second},
+		{"greedy/agents=200", 200, Greedy, 10 * time.Second},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			how := "greedy"
+			if c.metadata == (Metadata{}) {
+				how = "idle"
+			}
+			client := elsewhere(b, how)
+			b.ResetTimer()
+			for range b.N {
+				before, goroutines := memory(), runtime.NumGoroutine()
+				began := time.Now()
+				f, err := Start(context.Background(), Config{Client: client, Agents: agents(c.agents), Metadata: c.metadata})
+				require.NoError(b, err)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				require.NoError(b, f.WaitReady(ctx))
+				cancel()
+				ready := time.Since(began)
+				cpu := cpuTime(b)
+				began = time.Now()
+				time.Sleep(c.span)
+				used := cpuTime(b) - cpu
+				took := time.Since(began)
+				n := float64(c.agents)
+				rss := residentMB(b)
+				b.ReportMetric((memory()-before)/1024/n, "KiB/agent")
+				b.ReportMetric(used.Seconds()/took.Seconds()*100/n, "%core/agent")
+				b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/n, "goroutines/agent")
+				b.ReportMetric(ready.Seconds(), "ready-s")
+				b.ReportMetric(rss, "RSS-MB")
+				s := f.Stats()
+				require.Zero(b, s.Failed())
+				require.Zero(b, s.Lost)
+				b.ReportMetric(float64(s.Calls["BatchUpdateMetadata"].Done), "metadata-calls")
+				require.NoError(b, f.Close(context.Background()))
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(bare(b, client), "KiB-bare")
+		})
+	}
+}
+
+// bare is what a WebSocket costs on which somebody reads.
+func bare(b *testing.B, client *coder.Client) float64 {
+	const n = 500
+	before := memory()
+	var sockets []*coder.Socket
+	done := make(chan struct{})
+	for range n {
+		s, err := client.WithToken("bare").Socket(b.Context(), "open", "/api/v2/workspaceagents/me/rpc?version=2.0&role=agent")
+		require.NoError(b, err)
+		sockets = append(sockets, s)
+		go func() {
+			buf := make([]byte, 4<<10)
+			for {
+				if _, err := s.Read(buf); err != nil {
+					done <- struct{}{}
+					return
+				}
+			}
+		}()
+	}
+	cost := (memory() - before) / 1024 / n
+	for _, s := range sockets {
+		_ = s.Close()
+		<-done
+	}
+	return cost
+}
