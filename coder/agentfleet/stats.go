@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/coderscale/scaletest/coder/internal/agentserve"
 	"github.com/coderscale/scaletest/coder/internal/rpc"
 )
 
@@ -98,12 +99,11 @@ var methodPaths = func() (paths [methods]string) {
 }()
 
 type counters struct {
-	calls                       [methods]struct{ done, failed atomic.Int64 }
-	reconnects, lost, refused   atomic.Int64
-	late, short                 atomic.Int64
-	sent, received              atomic.Int64
-	ssh, terminals, apps        atomic.Int64
-	opened, servedIn, servedOut atomic.Int64
+	calls                     [methods]struct{ done, failed atomic.Int64 }
+	reconnects, lost, refused atomic.Int64
+	late, short               atomic.Int64
+	sent, received            atomic.Int64
+	served                    agentserve.Counters
 
 	mu   sync.Mutex
 	last error
@@ -137,8 +137,8 @@ func (f *Fleet) Stats() Stats {
 		ShortOfMetadata: int(c.short.Load()), BytesSent: c.sent.Load(), BytesReceived: c.received.Load(),
 		Calls: map[string]CallCount{},
 		Served: Served{
-			SSH: c.ssh.Load(), Terminals: c.terminals.Load(), Apps: c.apps.Load(), Opened: c.opened.Load(),
-			BytesReceived: c.servedIn.Load(), BytesSent: c.servedOut.Load(),
+			SSH: c.served.SSH.Load(), Terminals: c.served.Terminals.Load(), Apps: c.served.Apps.Load(), Opened: c.served.Opened.Load(),
+			BytesReceived: c.served.In.Load(), BytesSent: c.served.Out.Load(),
 		},
 	}
 	for m := range methods {

@@ -281,27 +281,28 @@ func TestATerminalSurvivesItsConnection(t *testing.T) {
 		c := attach(t, n, id, "")
 		c.sees(t, "~# ")
 		types(t, c, "echo hello\r")
-		c.sees(t, "\r\nhello\r\n")
+		c.sees(t, "\rhello\r\n")
 		c.sees(t, "~# ")
 		require.NoError(t, c.Close())
 		synctest.Wait()
 		assert.Zero(t, s.Report().Terminals)
 
 		c = attach(t, n, id, "")
-		c.sees(t, "\r\nhello\r\n") // repeated
+		c.sees(t, "\rhello\r\n") // repeated
 		c.sees(t, "~# ")
 		other := attach(t, n, id, "")
-		other.sees(t, "\r\nhello\r\n")
+		other.sees(t, "\rhello\r\n")
 		other.sees(t, "~# ")
 		assert.Equal(t, int64(2), s.Report().Terminals)
 		types(t, c, "echo both\r")
-		c.sees(t, "\r\nboth\r\n")
-		other.sees(t, "\r\nboth\r\n")
+		c.sees(t, "\rboth\r\n")
+		other.sees(t, "\rboth\r\n")
 		synctest.Wait()
 		require.NoError(t, c.Close())
 		require.NoError(t, other.Close())
 
 		time.Sleep(idleTimeout + time.Second) // fake
+		synctest.Wait()
 		assert.Empty(t, s.terminals.byID, "nobody came back")
 		c = attach(t, n, id, "echo once")
 		assert.Equal(t, "once\r\n", c.sees(t, ""))
