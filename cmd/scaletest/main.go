@@ -30,6 +30,7 @@ type streams struct{ out, err io.Writer }
 
 func commands() []command {
 	return []command{
+		{"agents", "play the agents of workspaces that have no machine", agents},
 		{"cleanup", "delete what scale tests have left on a deployment", cleanup},
 		{"serve", "run an embedded Coder deployment until it is stopped", serve},
 		{"version", "print the version", version},

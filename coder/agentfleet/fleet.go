@@ -271,6 +271,7 @@ func (a *agent) goodbye(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", a.ref, err)
 		}
 	}
+	a.closeServer() // tells its peers, while it can
 	return nil
 }
 

@@ -124,14 +124,17 @@ func (a *agent) begin(ctx context.Context) error {
 		return err
 	}
 	a.due.statsEvery = out.GetReportInterval().AsDuration()
-	if a.due.statsEvery < time.Second {
+	if a.due.statsEvery < shortestStatsInterval {
 		a.due.statsEvery = defaultStatsInterval
 	}
 	return nil
 }
 
-// defaultStatsInterval is that of a deployment that says none.
-const defaultStatsInterval = 30 * time.Second
+// defaultStatsInterval is that of a deployment that says none, or nonsense.
+const (
+	defaultStatsInterval  = 30 * time.Second
+	shortestStatsInterval = 10 * time.Millisecond
+)
 
 func (a *agent) lifecycle(ctx context.Context, s agentpb.Lifecycle_State) error {
 	in := &agentpb.UpdateLifecycleRequest{Lifecycle: &agentpb.Lifecycle{State: s, ChangedAt: timestamppb.New(time.Now())}}

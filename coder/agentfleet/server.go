@@ -29,11 +29,12 @@ func (a *agent) serve(ctx context.Context, m *agentpb.Manifest) error {
 		}
 		a.server = s
 	}
-	stream, err := a.session.Stream(a.fleet.ctx, coordinate)
+	life := context.WithoutCancel(ctx) // it ends with the session, in which the agent may still take its leave
+	stream, err := a.session.Stream(life, coordinate)
 	if err != nil {
 		return err
 	}
-	go a.server.coordinate(a.fleet.ctx, stream, a.link)
+	go a.server.coordinate(life, stream, a.link)
 	return nil
 }
 
