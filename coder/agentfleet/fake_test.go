@@ -31,6 +31,7 @@ type deployment struct {
 	every    time.Duration
 	apps     []*agentpb.WorkspaceApp
 	quiet    bool // keeps no messages
+	ping     time.Duration
 
 	mu       sync.Mutex
 	refuse   map[string]int // token -> status
@@ -130,7 +131,21 @@ func (d *deployment) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// In a context that ends with the connection, as the request's does not.
 	_ = rpc.Serve(context.Background(), &socket{Conn: conn}, func(m string, s *rpc.Stream) error { return d.handle(token, m, s) },
-		func(p *rpc.Peer) { d.with(func() { d.sessions[token] = p }) })
+		func(p *rpc.Peer) {
+			d.with(func() { d.sessions[token] = p })
+			if d.ping > 0 { // both, as real ones do
+				go d.probe(p, conn)
+			}
+		})
+}
+
+func (d *deployment) probe(p *rpc.Peer, conn *websocket.Conn) {
+	for {
+		time.Sleep(d.ping)
+		if p.Ping() != nil || conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second)) != nil {
+			return
+		}
+	}
 }
 
 func (d *deployment) with(f func()) {
