@@ -22,7 +22,7 @@ type Target struct {
 	client    *coder.Client
 	preflight coder.Preflight
 	embedded  *codertest.Server
-	tailnet   sharedTailnet
+	tailnet   *sharedTailnet
 }
 
 // Embedded configures the deployment that stands in when CODER_URL is unset.
@@ -61,7 +61,7 @@ func ConnectClient(tb TB, client *coder.Client) *Target {
 	neverCached()
 	// The environment is told of a live deployment. The token stays in the client.
 	environ := slices.Concat(os.Environ(), []string{"CODER_URL=" + client.URL().String(), "CODER_SESSION_TOKEN=of-the-client"})
-	t := &Target{client: client}
+	t := &Target{client: client, tailnet: new(sharedTailnet)}
 	var err error
 	if t.cfg, err = ConfigFromEnv(environ); err == nil {
 		t.cfg.token = secret{} // that was no token
@@ -90,7 +90,7 @@ func (e Embedded) connect(ctx context.Context, environ []string) (*Target, error
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{cfg: cfg}
+	t := &Target{cfg: cfg, tailnet: new(sharedTailnet)}
 	address, token := cfg.URL, cfg.token.reveal()
 	if !cfg.Live() {
 		server := e.Server

@@ -227,9 +227,14 @@ func (hostile) Close() error                { return nil }
 func greeted(t testing.TB, m *Mesh) []byte {
 	near, far := net.Pipe()
 	var said bytes.Buffer
-	go func() { _ = m.Serve(far) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = m.Serve(far)
+	}()
 	require.NoError(t, derp.Greet(io.MultiWriter(near, &said), derp.NewReader(near, 256), derp.NewPrivateKey(), true))
 	_ = near.Close()
+	<-served
 	return said.Bytes()
 }
 
