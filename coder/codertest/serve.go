@@ -38,6 +38,9 @@ func (s *Server) serveOn(mux *http.ServeMux, w http.ResponseWriter, r *http.Requ
 	counted := &countedWriter{ResponseWriter: w, s: s, r: r, mux: mux}
 	defer counted.count(0)
 	s.serve(counted, r)
+	if s.ctx.Err() != nil && !counted.counted {
+		panic(http.ErrAbortHandler) // what was given up at the end gets no answer
+	}
 }
 
 func (s *Server) serve(w *countedWriter, r *http.Request) {
