@@ -36,24 +36,30 @@ func memory() float64 {
 func BenchmarkAgent(b *testing.B) {
 	for _, c := range []struct {
 		name     string
+		how      string
 		agents   int
 		metadata Metadata
 		span     time.Duration
 	}{
-		{"idle/agents=5000", 5000, Metadata{}, 30 * time.Second},
-		{"greedy/agents=200", 200, Greedy, 10 * time.Second},
+		{"idle/agents=5000", "idle", 5000, Metadata{}, 30 * time.Second},
+		{"greedy/agents=200", "greedy", 200, Greedy, 10 * time.Second},
+		{"serving/agents=100", "serving", servingAgents, Metadata{}, 10 * time.Second},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			how := "greedy"
-			if c.metadata == (Metadata{}) {
-				how = "idle"
+			client := elsewhere(b, c.how)
+			cfg := Config{Client: client, Agents: agents(c.agents), Metadata: c.metadata}
+			if c.how == "serving" {
+				list, err := client.AllWorkspaces(b.Context(), coder.WorkspacesQuery{})
+				require.NoError(b, err)
+				cfg.Agents, err = FindAgents(b.Context(), client, list)
+				require.NoError(b, err)
+				cfg.Serving = All
 			}
-			client := elsewhere(b, how)
 			b.ResetTimer()
 			for range b.N {
 				before, goroutines := memory(), runtime.NumGoroutine()
 				began := time.Now()
-				f, err := Start(context.Background(), Config{Client: client, Agents: agents(c.agents), Metadata: c.metadata})
+				f, err := Start(context.Background(), cfg)
 				require.NoError(b, err)
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				require.NoError(b, f.WaitReady(ctx))
@@ -78,7 +84,9 @@ func BenchmarkAgent(b *testing.B) {
 				require.NoError(b, f.Close(context.Background()))
 			}
 			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(bare(b, client), "KiB-bare")
+			if c.how != "serving" {
+				b.ReportMetric(bare(b, client), "KiB-bare")
+			}
 		})
 	}
 }

@@ -14,14 +14,28 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/coderscale/scaletest/coder"
+	"github.com/coderscale/scaletest/coder/codertest"
 )
 
 // asDeployment makes the test binary a deployment, so that what agents cost can be
 // measured without it.
 const asDeployment = "SCALETEST_TEST_AS_DEPLOYMENT"
 
+// servingAgents is how many workspaces a deployment has whose agents are to serve.
+const servingAgents = 100
+
 // runDeployment serves until its input ends.
 func runDeployment() {
+	if os.Getenv(asDeployment) == "serving" {
+		s, err := codertest.New(codertest.Config{Workspaces: servingAgents, ExternalAgents: true, RateLimit: -1})
+		if err != nil {
+			os.Exit(1)
+		}
+		fmt.Println(s.URL() + " " + s.OwnerToken())
+		_, _ = os.Stdin.Read(make([]byte, 1))
+		s.Close()
+		os.Exit(0)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		os.Exit(1)
@@ -51,7 +65,8 @@ func elsewhere(tb testing.TB, how string) *coder.Client {
 	require.NoError(tb, cmd.Start())
 	url, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(tb, err)
-	c, err := coder.New(coder.Config{URL: strings.TrimSpace(url)})
+	url, token, _ := strings.Cut(strings.TrimSpace(url), " ")
+	c, err := coder.New(coder.Config{URL: url, Token: token})
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
 		c.CloseIdleConnections()

@@ -65,7 +65,7 @@ func start(life, ctx context.Context, cfg Config) (*Fleet, error) {
 	}
 	go func() { // also when nobody calls Close
 		<-f.ctx.Done()
-		f.end(nil)
+		f.end(f.ctx, false)
 	}()
 	return f, nil
 }
@@ -204,11 +204,11 @@ const closeTimeout = 10 * time.Second
 func (f *Fleet) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
-	return f.end(ctx)
+	return f.end(ctx, f.cfg.ReportOff)
 }
 
-// end runs once. Without a context nothing is said.
-func (f *Fleet) end(ctx context.Context) error {
+// end runs once.
+func (f *Fleet) end(ctx context.Context, politely bool) error {
 	var err error
 	f.once.Do(func() {
 		f.mu.Lock()
@@ -222,7 +222,7 @@ func (f *Fleet) end(ctx context.Context) error {
 			left = append(left, a)
 		}
 		f.mu.Unlock()
-		err = f.dismiss(ctx, left)
+		err = f.dismiss(ctx, politely, left)
 		close(f.gone)
 	})
 	<-f.gone
@@ -230,7 +230,7 @@ func (f *Fleet) end(ctx context.Context) error {
 }
 
 // dismiss closes agents, many at a time.
-func (f *Fleet) dismiss(ctx context.Context, agents []*agent) error {
+func (f *Fleet) dismiss(ctx context.Context, politely bool, agents []*agent) error {
 	var wg sync.WaitGroup
 	var failed atomic.Int64
 	var first atomic.Pointer[error]
@@ -238,7 +238,7 @@ func (f *Fleet) dismiss(ctx context.Context, agents []*agent) error {
 	for range min(len(agents), f.cfg.Handshakes) {
 		wg.Go(func() {
 			for a := range next {
-				if ctx != nil && f.cfg.ReportOff {
+				if politely {
 					if err := a.goodbye(ctx); err != nil {
 						failed.Add(1)
 						first.CompareAndSwap(nil, &err)

@@ -78,20 +78,21 @@ func (p Pool) withDefaults() Pool {
 func (p Pool) Validate() error {
 	p = p.withDefaults()
 	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if p.Client == nil {
-		errs = append(errs, errors.New("Client is nil, want a client of the deployment"))
+		add("Client is nil, want a client of the deployment")
 	}
 	if p.Count < 0 {
-		errs = append(errs, fmt.Errorf("Count is %d, want 0 or more", p.Count))
+		add("Count is %d, want 0 or more", p.Count)
 	}
 	if last := p.name(max(p.Count, 1) - 1); !nameRule.MatchString(p.Prefix) || len(last) > maxName {
-		errs = append(errs, fmt.Errorf("Prefix is %q, want letters, digits and single hyphens, so that %q is a name of at most %d characters", p.Prefix, last, maxName))
+		add("Prefix is %q, want letters, digits and single hyphens, so that %q is a name of at most %d characters", p.Prefix, last, maxName)
 	}
 	if !nameRule.MatchString(p.Template) || len(p.Template) > maxName {
-		errs = append(errs, fmt.Errorf("Template is %q, want letters, digits and single hyphens, at most %d", p.Template, maxName))
+		add("Template is %q, want letters, digits and single hyphens, at most %d", p.Template, maxName)
 	}
 	if p.AtATime < 0 {
-		errs = append(errs, fmt.Errorf("AtATime is %d, want 0 (%d) or more", p.AtATime, defaultAtATime))
+		add("AtATime is %d, want 0 (%d) or more", p.AtATime, defaultAtATime)
 	}
 	return errors.Join(errs...)
 }
