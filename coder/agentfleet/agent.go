@@ -23,7 +23,7 @@ type agent struct {
 	events *Events // nil when nobody listens
 	kind   kind
 	serves bool
-	subs   int // how many sub-agents it is still to make
+	subs   int // how many sub-agents it is still to make, besides those it has made
 	slot   slot
 	ctx    context.Context    // of what it does: the fleet's, or ends before
 	stop   context.CancelFunc // nil if it ends with the fleet
@@ -41,6 +41,7 @@ type agent struct {
 	times    int     // how often it was connected
 	failures int     // of connecting, in a row
 	started  bool    // what is done once has been done
+	subsMade int
 	profile  *profile
 	due      due
 }

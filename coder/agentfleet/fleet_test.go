@@ -246,6 +246,32 @@ func TestSubAgentsAreMadeOnceAndCountedApart(t *testing.T) {
 	})
 }
 
+func TestSubAgentsAreGoneOnWithAfterALostConnection(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDeployment()
+		block := make(chan struct{})
+		d.block[createSubAgent.path()] = block
+		f := played(t, Config{Client: d.serve(t), Agents: agents(1), SubAgents: 2})
+		synctest.Wait()
+		d.with(func() { delete(d.block, createSubAgent.path()) })
+		d.cut("token-0-secret")
+		require.NoError(t, f.WaitReady(t.Context()))
+		assert.Equal(t, Count{Agents: 2, Connected: 2, Ready: 2}, f.Stats().SubAgents)
+		assert.Equal(t, int64(1), f.Stats().Reconnects)
+		close(block)
+	})
+}
+
+func TestARefusedSubAgentIsNotWaitedFor(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDeployment()
+		d.fail[createSubAgent.path()] = errors.New("no more of them")
+		f := played(t, Config{Client: d.serve(t), Agents: agents(1), SubAgents: 2})
+		require.ErrorContains(t, f.WaitReady(t.Context()), "has 0 sub-agents, 2 more were wanted: /coder.agent.v2.Agent/CreateSubAgent: no more of them")
+		assert.Equal(t, 1, f.Stats().Workspaces.Ready)
+	})
+}
+
 func TestAppsBecomeHealthyAfterOneCheck(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDeployment()

@@ -52,7 +52,9 @@ func (a *agent) newServer(ctx context.Context, m *agentpb.Manifest) (*server, er
 	if err != nil {
 		return nil, err
 	}
-	n, err := node.New(ctx, node.Config{ID: a.ref.ID, Agent: true, Home: relays.Home(), Relay: relays.Dial})
+	// wireguard-go keeps 64 KiB for each packet of a batch, three times: with the
+	// node's usual batch that would be 6 MiB for each agent.
+	n, err := node.New(ctx, node.Config{ID: a.ref.ID, Agent: true, Home: relays.Home(), Relay: relays.Dial, Batch: 1, Queue: 64})
 	if err != nil {
 		return nil, err
 	}
