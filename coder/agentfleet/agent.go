@@ -86,7 +86,7 @@ func (a *agent) over() bool {
 // call makes a call and counts it.
 func (a *agent) call(ctx context.Context, m method, in, out proto.Message) error {
 	err := a.session.Call(ctx, m.path(), in, out)
-	a.fleet.counters.call(m, err)
+	a.fleet.counters.call(ctx, m, err)
 	return err
 }
 

@@ -117,7 +117,7 @@ func TestGreedyAgentsSendWhatWasAskedAndNoItemThatIsNotDeclared(t *testing.T) {
 		require.NoError(t, f.Close(t.Context()))
 
 		d.items = 3
-		f = played(t, Config{Client: d.serve(t), Agents: agents(2), Metadata: Greedy})
+		f = played(t, Config{Client: d.serve(t), Agents: agents(2), Metadata: Greedy, SubAgents: 1})
 		require.NoError(t, f.WaitReady(t.Context()))
 		assert.Equal(t, 2, f.Stats().ShortOfMetadata, "that there is less load than was asked for must be seen")
 	})
@@ -313,6 +313,22 @@ func TestClosingReportsTheEndOnlyIfAskedTo(t *testing.T) {
 			require.ErrorIs(t, f.WaitReady(t.Context()), ErrClosed)
 		})
 	}
+}
+
+func TestACallThatIsGivenUpAtTheEndHasNotFailed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDeployment()
+		d.items = 1
+		f := played(t, Config{Client: d.serve(t), Agents: agents(1)})
+		require.NoError(t, f.WaitReady(t.Context()))
+		block := make(chan struct{})
+		defer close(block)
+		d.with(func() { d.block[updateMetadata.path()] = block })
+		time.Sleep(2 * time.Second)
+		require.NoError(t, f.Close(t.Context()))
+		assert.Zero(t, f.Stats().Failed())
+		assert.Empty(t, f.Stats().LastError)
+	})
 }
 
 func TestASlowDeploymentMakesMetadataLateAndIsNotFlooded(t *testing.T) {

@@ -93,7 +93,7 @@ func (a *agent) begin(ctx context.Context) error {
 	a.ref.ID = id
 	if a.profile == nil {
 		a.profile = a.fleet.profiles.of(&m, a.fleet.cfg.Metadata)
-		if a.profile.short {
+		if a.profile.short && a.kind == ofWorkspace {
 			a.fleet.counters.short.Add(1)
 		}
 	}

@@ -122,7 +122,7 @@ func (a *agent) sendMetadata(ctx context.Context, g group) error {
 	err := a.session.CallWith(ctx, updateMetadata.path(), func(b []byte) []byte {
 		return appendMetadata(b, g.keys, size, now)
 	}, &agentpb.BatchUpdateMetadataResponse{})
-	a.fleet.counters.call(updateMetadata, err)
+	a.fleet.counters.call(ctx, updateMetadata, err)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package agentfleet
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -28,8 +29,8 @@ type Stats struct {
 	// left out.
 	Late int64
 
-	// ShortOfMetadata counts agents with fewer declared items than
-	// Config.Metadata.Items asks for.
+	// ShortOfMetadata counts agents of workspaces with fewer declared items than
+	// Config.Metadata.Items asks for. Sub-agents never have any.
 	ShortOfMetadata int
 
 	// BytesSent and BytesReceived are of the agents' WebSockets, without what goes
@@ -109,12 +110,14 @@ type counters struct {
 	last error
 }
 
-func (c *counters) call(m method, err error) {
-	if err == nil {
+// call counts a call, but for one that was given up because the agent ends.
+func (c *counters) call(ctx context.Context, m method, err error) {
+	switch {
+	case err == nil:
 		c.calls[m].done.Add(1)
-		return
+	case ctx.Err() == nil:
+		c.calls[m].failed.Add(1)
 	}
-	c.calls[m].failed.Add(1)
 }
 
 func (c *counters) note(err error) {
