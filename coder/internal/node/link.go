@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -265,6 +266,11 @@ func (l *link) flush() {
 		return
 	}
 	l.writing = true
+	// Others may be about to send as well: ticks come for many connections at a
+	// time, and a write costs more than a packet.
+	l.mu.Unlock()
+	runtime.Gosched()
+	l.mu.Lock()
 	for len(l.pending) > 0 && !l.closed {
 		out, conn := l.pending, l.conn
 		l.pending = l.spare[:0]

@@ -21,7 +21,7 @@ import (
 
 const (
 	defaultQueue = 512
-	defaultBatch = 4
+	defaultBatch = 8
 	maxBatch     = 128
 )
 

@@ -9,6 +9,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/stack/gro"
 )
 
 // mtu is that of Coder's tailnets.
@@ -115,6 +116,8 @@ func (t *tunnel) Write(bufs [][]byte, offset int) (int, error) {
 	if up == nil {
 		return 0, os.ErrClosed
 	}
+	merged := merging.Get().(*gro.GRO)
+	merged.Dispatcher = up
 	for _, b := range bufs {
 		p := b[offset:]
 		if len(p) < header.IPv6MinimumSize || p[0]>>4 != 6 {
@@ -124,12 +127,30 @@ func (t *tunnel) Write(bufs [][]byte, offset int) (int, error) {
 			t.tsmp(p)
 			continue
 		}
+		if p[6] == uint8(header.TCPProtocolNumber) && len(p) >= header.IPv6MinimumSize+header.TCPMinimumSize {
+			// Stacks such as this one set it on every segment. It means nothing to
+			// the receiver, and would keep segments from being merged.
+			p[header.IPv6MinimumSize+header.TCPFlagsOffset] &^= uint8(header.TCPFlagPsh)
+		}
 		pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(p)})
-		up.DeliverNetworkPacket(header.IPv6ProtocolNumber, pkt)
+		pkt.NetworkProtocolNumber = header.IPv6ProtocolNumber
+		pkt.RXChecksumValidated = true // WireGuard has
+		merged.Enqueue(pkt)
 		pkt.DecRef()
 	}
+	merged.Flush()
+	merged.Dispatcher = nil
+	merging.Put(merged)
 	return len(bufs), nil
 }
+
+// merging makes one segment of those of a connection that come together, so that
+// the stack handles and acknowledges them once.
+var merging = sync.Pool{New: func() any {
+	g := &gro.GRO{}
+	g.Init(true)
+	return g
+}}
 
 // The rest of tun.Device.
 
@@ -157,18 +178,23 @@ func (t *tunnel) Close() error {
 // card is the tunnel as the stack's network card.
 type card struct{ *tunnel }
 
-func (card) MTU() uint32                                  { return mtu }
-func (card) SetMTU(uint32)                                {}
-func (card) MaxHeaderLength() uint16                      { return 0 }
-func (card) LinkAddress() tcpip.LinkAddress               { return "" }
-func (card) SetLinkAddress(tcpip.LinkAddress)             {}
-func (card) Capabilities() stack.LinkEndpointCapabilities { return 0 }
-func (card) Wait()                                        {}
-func (card) ARPHardwareType() header.ARPHardwareType      { return header.ARPHardwareNone }
-func (card) AddHeader(*stack.PacketBuffer)                {}
-func (card) ParseHeader(*stack.PacketBuffer) bool         { return true }
-func (card) SetOnCloseAction(func())                      {}
-func (card) Close()                                       {}
+func (card) MTU() uint32                             { return mtu }
+func (card) SetMTU(uint32)                           {}
+func (card) MaxHeaderLength() uint16                 { return 0 }
+func (card) LinkAddress() tcpip.LinkAddress          { return "" }
+func (card) SetLinkAddress(tcpip.LinkAddress)        {}
+func (card) GSOMaxSize() uint32                      { return stack.GVisorGSOMaxSize }
+func (card) SupportedGSO() stack.SupportedGSO        { return stack.GVisorGSOSupported }
+func (card) Wait()                                   {}
+func (card) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareNone }
+func (card) AddHeader(*stack.PacketBuffer)           {}
+func (card) ParseHeader(*stack.PacketBuffer) bool    { return true }
+func (card) SetOnCloseAction(func())                 {}
+func (card) Close()                                  {}
+
+// Capabilities implements stack.LinkEndpoint. Checksums of what comes in need no
+// look: WireGuard has authenticated it.
+func (card) Capabilities() stack.LinkEndpointCapabilities { return stack.CapabilityRXChecksumOffload }
 
 func (c card) Attach(up stack.NetworkDispatcher) {
 	c.mu.Lock()
