@@ -24,10 +24,11 @@ var (
 	// BuildRun is how long the provisioner worked on it. Its errors are builds
 	// that failed.
 	BuildRun = harness.NewAction("build_run")
-	// AgentConnect is the time from the end of the build to the agent's first
-	// connection.
+	// AgentConnect is the time from the end of the build, or from when a simulated
+	// agent was meant to connect, to the agent's first connection.
 	AgentConnect = harness.NewAction("agent_connect")
-	// AgentReady is the time from there to the end of its startup scripts.
+	// AgentReady is the time from there to the end of its startup scripts, or to
+	// when a simulated one has said that it is ready.
 	AgentReady = harness.NewAction("agent_ready")
 	// WorkspaceReady is the whole way: from the instant at which the workspace
 	// was meant to be asked for until its agents are ready. It is looked for every

@@ -19,6 +19,7 @@
 //   - [Tunnel] holds a connection to a port of a workspace.
 //   - [Dashboard] is a person at the web UI, [API] a mix of calls.
 //   - [Build] and [Autostart] build workspaces, [Watch] looks on.
+//   - [Agents] are at the other end: what workspaces have instead of a machine.
 //
 // # Targets
 //

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/coderscale/scaletest/coder"
+	"github.com/coderscale/scaletest/coder/agentfleet"
 	"github.com/coderscale/scaletest/coder/codertest"
 	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/runners"
@@ -112,6 +113,31 @@ func ExampleBuild() {
 	res := act("restart", runners.Build(workspaces, runners.RestartBuild), harness.AllAtOnce(3))
 	fmt.Println(res.Actions["build_restart"].Count, "restarts,", res.Actions["build_run"].Count, "builds")
 	// Output: 3 restarts, 6 builds
+}
+
+// Agents without machines, for a second. Package agentfleet plays them, and makes
+// their workspaces; all of them share its scheduler.
+func ExampleAgents() {
+	_, client, _, leave := stage()
+	defer leave()
+	ctx := context.Background()
+	agents, err := agentfleet.Pool{Client: client, Count: 5}.Ensure(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fleet, err := agentfleet.Start(ctx, agentfleet.Config{Client: client, Metadata: agentfleet.Greedy})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer fleet.Close(ctx)
+	connect := func(ctx context.Context, user int, on runners.AgentEvents) (runners.AgentConnection, error) {
+		return fleet.Connect(ctx, agents[user], agentfleet.Events(on))
+	}
+	res := act("agents", runners.Agents(len(agents), connect), harness.AllAtOnce(5).Hold(time.Second))
+	fmt.Println(res.Actions["agent_ready"].Count, "agents were ready,", res.Counters["agents_lost"], "lost their connection")
+	// Output: 5 agents were ready, 0 lost their connection
 }
 
 // The watches that a workspace's page holds, for a second.
