@@ -23,9 +23,8 @@ type fakeRelay struct {
 	private derp.Key
 	wg      sync.WaitGroup
 
-	mu     sync.Mutex
-	conns  map[derp.Key]*fakeClient
-	accept bool
+	mu    sync.Mutex
+	conns map[derp.Key]*fakeClient
 }
 
 type fakeClient struct {
