@@ -3,6 +3,7 @@
 package scaletest_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -190,21 +191,27 @@ func TestTheTimeoutOfACreationIsThatOfTheEnvironment(t *testing.T) {
 }
 
 func TestWhatIsWrongWithAScenarioFileIsSaidBeforeAnythingIsCreated(t *testing.T) {
-	for name, c := range map[string]struct{ text, want string }{
-		"no way to SSH": {`
+	for name, c := range map[string]struct {
+		text, want string
+		noUpgrades bool // something in front lets no WebSocket through, and so nobody into the tailnet
+	}{
+		"no way to SSH": {text: `
 create: {workspaces: 4}
-scenarios: [{kind: ssh, duration: 1s}]`, "there is no coder in PATH"},
-		"a metric that nobody records": {`
+scenarios: [{kind: ssh, duration: 1s}]`, want: "there is no relay, or a proxy in between lets neither through", noUpgrades: true},
+		"a metric that nobody records": {text: `
 create: {workspaces: 4}
-scenarios: [{kind: terminal, duration: 1s, thresholds: ["ecko: p(99)<1s"]}]`, `scenario "terminal": threshold ecko: p(99)<1s: nothing records ecko, the nearest is echo`},
-		"a share of nothing": {`
+scenarios: [{kind: terminal, duration: 1s, thresholds: ["ecko: p(99)<1s"]}]`, want: `scenario "terminal": threshold ecko: p(99)<1s: nothing records ecko, the nearest is echo`},
+		"a share of nothing": {text: `
 create: {workspaces: 4}
-scenarios: [{kind: terminal, duration: 1s, targets: 1%}]`, "targets are 0%:1%, which is none of the 4 workspaces"},
+scenarios: [{kind: terminal, duration: 1s, targets: 1%}]`, want: "targets are 0%:1%, which is none of the 4 workspaces"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := swift(t, codertest.Config{})
-			environment(t, live(d.URL(), d.OwnerToken())...)
-			t.Setenv("PATH", "")
+			at := d.URL()
+			if c.noUpgrades {
+				at = refuseUpgrades(t, deployment{Server: d}, http.StatusForbidden)
+			}
+			environment(t, live(at, d.OwnerToken())...)
 			tb := attempt(t, nil, func(tb *fakeTB) {
 				scaletest.Connect(tb)
 				f, err := scenario.Parse([]byte(c.text))
