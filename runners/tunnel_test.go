@@ -176,6 +176,25 @@ func TestATunnelToAnAgentThatIsNotThereFailsInItsSetup(t *testing.T) {
 	require.NotEqual(t, harness.Pass, res.Verdict)
 }
 
+func TestTheCleanupOfATunnelClosesIt(t *testing.T) {
+	_, ws := deployment(t, codertest.Config{Workspaces: 1})
+	ended := make(chan struct{})
+	dial := ports{4: listen(t, nothing), 7: listen(t, func(c net.Conn) {
+		_, _ = io.Copy(c, c)
+		close(ended)
+	})}.dial
+	_, res := play(t, harness.Scenario{
+		Runner:   runners.TunnelConfig{Workspaces: ws, Dial: dial, Port: 7, Load: every(20*time.Millisecond, 100)}.Runner(),
+		Schedule: harness.AllAtOnce(1).Hold(100 * time.Millisecond),
+	})
+	require.EqualValues(t, 1, res.Cleanup.Cleaned)
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatal("the connection is still open")
+	}
+}
+
 func TestAnAnswerThatIsAnErrorIsOne(t *testing.T) {
 	_, ws := deployment(t, codertest.Config{Workspaces: 1})
 	web := httptest.NewServer(http.NotFoundHandler())

@@ -45,7 +45,7 @@ func (t *tunnel) Run(ctx context.Context, rec *harness.Recorder) error {
 }
 
 // Cleanup closes it.
-func (t *tunnel) Cleanup(context.Context, *harness.Recorder) error {
+func (t *tunnel) Cleanup(context.Context) error {
 	t.close()
 	return nil
 }
