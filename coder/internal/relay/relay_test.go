@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/coderscale/scaletest/coder"
 	"github.com/coderscale/scaletest/coder/codertest"
@@ -237,4 +238,28 @@ func TestARelayThatDoesNotAnswerIsNotWaitedForBeyondTheContext(t *testing.T) {
 	defer cancel()
 	_, err = d.Dial(ctx, 999)
 	require.ErrorContains(t, err, "enough")
+}
+
+func FuzzMap(f *testing.F) {
+	seed, err := proto.Marshal(&tailnetpb.DERPMap{Regions: map[int64]*tailnetpb.DERPMap_Region{
+		999: {EmbeddedRelay: true, RegionCode: "coder"},
+		7:   {RegionId: 7, Avoid: true, Nodes: []*tailnetpb.DERPMap_Region_Node{{HostName: "relay.example.com", DerpPort: 8443}}},
+	}})
+	require.NoError(f, err)
+	f.Add(seed)
+	client, err := coder.New(coder.Config{URL: "http://127.0.0.1:1"})
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var m tailnetpb.DERPMap
+		if proto.Unmarshal(b, &m) != nil {
+			return
+		}
+		d, err := relay.FromProto(client, &m, false)
+		if err != nil {
+			return
+		}
+		require.True(t, d.Has(d.Home()))
+		d.Update(&m)
+		require.True(t, d.Has(d.Home()))
+	})
 }
