@@ -121,7 +121,7 @@ func TestTheDeploymentAnswersAsAnOlderOneDid(t *testing.T) {
 }
 
 func replay(t *testing.T, version string, all []*recording, twins map[string]string, exceptions string) {
-	s, err := newServer(Config{BuildTime: Fixed(buildTime), Provisioners: 2, PingInterval: 500 * time.Millisecond, Version: version}, newState(1), nil)
+	s, err := newServer(Config{BuildTime: Fixed(buildTime), Provisioners: 2, PingInterval: 500 * time.Millisecond, Version: version, clock: atNoon}, newState(1), nil)
 	require.NoError(t, err)
 	defer s.Close()
 	rp := &replayer{t: t, s: s, ids: map[string]string{}, twins: twins, all: all, client: &http.Client{
