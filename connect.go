@@ -23,6 +23,7 @@ type Target struct {
 	preflight coder.Preflight
 	embedded  *codertest.Server
 	tailnet   *sharedTailnet
+	simulated *fleets
 }
 
 // Embedded configures the deployment that stands in when CODER_URL is unset.
@@ -61,7 +62,7 @@ func ConnectClient(tb TB, client *coder.Client) *Target {
 	neverCached()
 	// The environment is told of a live deployment. The token stays in the client.
 	environ := slices.Concat(os.Environ(), []string{"CODER_URL=" + client.URL().String(), "CODER_SESSION_TOKEN=of-the-client"})
-	t := &Target{client: client, tailnet: new(sharedTailnet)}
+	t := &Target{client: client, tailnet: new(sharedTailnet), simulated: new(fleets)}
 	var err error
 	if t.cfg, err = ConfigFromEnv(environ); err == nil {
 		t.cfg.token = secret{} // that was no token
@@ -90,7 +91,7 @@ func (e Embedded) connect(ctx context.Context, environ []string) (*Target, error
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{cfg: cfg, tailnet: new(sharedTailnet)}
+	t := &Target{cfg: cfg, tailnet: new(sharedTailnet), simulated: new(fleets)}
 	address, token := cfg.URL, cfg.token.reveal()
 	if !cfg.Live() {
 		server := e.Server

@@ -46,7 +46,13 @@ func (d deployment) member(t *testing.T) (token string) {
 	t.Helper()
 	_, err := d.client.CreateUser(t.Context(), coder.CreateUserRequest{Username: "alice", Email: "alice@example.com", Password: "SomeSecurePassword!"})
 	require.NoError(t, err)
-	token, err = d.client.CreateToken(t.Context(), "alice", coder.CreateTokenRequest{})
+	return d.token(t, "alice")
+}
+
+// token is one of a user.
+func (d deployment) token(t *testing.T, user string) string {
+	t.Helper()
+	token, err := d.client.CreateToken(t.Context(), user, coder.CreateTokenRequest{})
 	require.NoError(t, err)
 	return token
 }

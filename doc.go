@@ -28,7 +28,8 @@
 // [Target.Workspaces], [Target.People] and [Target.SSHDialer] are what runners use;
 // [Target.CreateUsers] and [Target.CreateWorkspaces] are what the environment says of
 // things to create, with the ledger by which [Cleanup] finds them after any end.
-// [RunFile] runs a scenario file.
+// [Target.SimulatedAgents] are agents without machines. [RunFile] runs a scenario
+// file.
 //
 // This is the only package of the module that reads the environment and
 // handles signals: on the first interrupt the load ends gracefully and results

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/coderscale/scaletest"
+	"github.com/coderscale/scaletest/coder/agentfleet"
 	"github.com/coderscale/scaletest/coder/codertest"
 	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/runners"
@@ -237,6 +238,28 @@ func TestWatch(t *testing.T) {
 		Runner:     runners.Watch(workspaces),
 		Schedule:   harness.AllAtOnce(len(workspaces)).Hold(steady(target)),
 		Thresholds: []harness.Threshold{harness.Count("watches_lost").AtMost(0)},
+	})
+}
+
+// TestAgents simulates the agents of CODER_SCALETEST_COUNT workspaces without
+// machines, which it makes if they are not there and leaves for the next time. Each
+// connects at once with the others, and reports its metadata once a second.
+func TestAgents(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 1, Server: codertest.Config{
+		BuildTime: codertest.Fixed(5 * time.Millisecond), Provisioners: 16, StatsInterval: time.Second,
+	}})
+	agents := target.SimulatedAgents(t, scaletest.AgentsOptions{
+		Count: embedded(target, 200, 10), Metadata: agentfleet.Metadata{Interval: time.Second},
+	})
+	scaletest.Run(t, harness.Scenario{
+		Name:     "agents",
+		Runner:   agents.Runner(),
+		Schedule: harness.AllAtOnce(agents.Agents).Hold(steady(target)),
+		Thresholds: []harness.Threshold{
+			harness.Rate("errors").Below(0.001),
+			harness.Count("agents_lost").AtMost(0),
+			harness.Count("agent_calls_failed").AtMost(0),
+		},
 	})
 }
 

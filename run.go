@@ -111,6 +111,9 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 	if way := target.describeTailnet(); way != "" {
 		res.Target["tailnet"] = way
 	}
+	if agents := target.describeSimulated(); agents != "" {
+		res.Target["simulated_agents"] = agents
+	}
 
 	name := "result.json"
 	if c.quiet { // a benchmark has many runs

@@ -109,7 +109,7 @@ func (t *Target) createFor(tb TB, c scenario.Create, people bool, r *scenario.Re
 			o.Create.Parameters = append(o.Create.Parameters, coder.BuildParameter{Name: name, Value: c.Parameters[name]})
 		}
 	}
-	creator := &Target{cfg: o, client: t.client, preflight: t.preflight, embedded: t.embedded, tailnet: t.tailnet}
+	creator := &Target{cfg: o, client: t.client, preflight: t.preflight, embedded: t.embedded, tailnet: t.tailnet, simulated: t.simulated}
 	cfg := creator.CreateWorkspaces(tb)
 	keep := c.Keep || o.Create.NoCleanup
 	made := &madeThings{Ledger: cfg.Users.Ledger}
