@@ -70,9 +70,11 @@ func generate(files []string) error {
 	if err != nil {
 		return err
 	}
+	var sources []string // in their order, which is not that of the arguments: what is imported comes first
 	for _, f := range plugin.Files {
 		if f.Generate {
 			internal_gengo.GenerateFile(plugin, f)
+			sources = append(sources, f.Desc.Path())
 		}
 	}
 	resp := plugin.Response()
@@ -80,9 +82,9 @@ func generate(files []string) error {
 		return fmt.Errorf("%s", resp.GetError())
 	}
 	for i, f := range resp.File {
-		name := strings.TrimSuffix(files[i], ".proto") + ".pb.go"
+		name := strings.TrimSuffix(sources[i], ".proto") + ".pb.go"
 		if path.Base(name) != path.Base(f.GetName()) {
-			return fmt.Errorf("%s became %s", files[i], f.GetName())
+			return fmt.Errorf("%s became %s", sources[i], f.GetName())
 		}
 		if err := os.WriteFile(name, []byte(f.GetContent()), 0o644); err != nil {
 			return err
