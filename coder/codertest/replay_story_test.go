@@ -13,6 +13,9 @@ import (
 // buildTime is short, but long enough to see a build run.
 const buildTime = 300 * time.Millisecond
 
+// stopBuild stops the workspace of which most of the story is.
+const stopBuild = "8887c2c7-20b5-4eee-a17e-793e159ac6f0"
+
 // chapter is where a recording belongs: by number but for those that were
 // recorded at another time.
 func chapter(id string) string {
@@ -72,10 +75,19 @@ func (rp *replayer) prepare(id string) {
 		})
 	case "203":
 		rp.restoreShell()
+	case "404": // it is to run until 406, or 407 where there is none
+		rp.locked(func() { rp.s.cfg.BuildTime = Fixed(time.Hour) })
+	case "405":
+		rp.waitFor(stopBuild, "running")
+	case "406":
+		rp.end(stopBuild, "succeeded", "")
+	case "407":
+		rp.end(stopBuild, "succeeded", "")
+		rp.settle()
 	case "420":
 		rp.end("1113f089-36fb-4a78-b7d7-be9ebe6aacd8", "failed", "terraform apply: exit status 1")
 		rp.settle()
-	case "118", "140", "407", "412", "413", "414", "423", "430", "431", "433", "436", "437", "441", "454":
+	case "118", "140", "412", "413", "414", "423", "430", "431", "433", "436", "437", "441", "454":
 		rp.settle()
 	case "142":
 		rp.locked(func() {
@@ -384,6 +396,9 @@ func (rp *replayer) end(build, status, problem string) {
 	rp.locked(func() {
 		rp.s.cfg.BuildTime = Fixed(buildTime)
 		b := rp.s.state.builds[mustID(rp.known(build))]
+		if b.done() {
+			return
+		}
 		b.stop() // a canceled one has stopped already
 		b.err = problem
 		rp.s.finish(b, status)
