@@ -55,7 +55,8 @@ const (
 // that connection, and does one of several things over it, see [SSHMode]. A load
 // that is echoed is compared byte by byte, with every tick's round trip measured
 // from the instant at which it was meant to be sent. A connection that is lost
-// is made again, with a new session.
+// is made again, with a new session, and to another agent if the workspace was
+// built anew.
 //
 // Metrics: ssh_dial, ssh_handshake; ssh_session and ssh_echo (with its lag and
 // throughput), ssh_exec, ssh_shell, or ssh_upload and ssh_download; reconnect;

@@ -55,11 +55,17 @@ func (u *sshUser) connect(ctx context.Context, rec *harness.Recorder) error {
 	return rec.Do(ctx, SSHHandshake, func(ctx context.Context) error { return u.handshake(ctx, conn) })
 }
 
-// reconnect does it all again, and opens the session of the load.
+// reconnect does it all again, and opens the session of the load. The workspace
+// may have another agent by now.
 func (u *sshUser) reconnect(ctx context.Context) error {
 	u.leave() // what an attempt before has left
 	ctx, cancel := context.WithTimeout(ctx, u.group.cfg.DialTimeout)
 	defer cancel()
+	w, err := u.workspace.present(ctx)
+	if err != nil {
+		return u.failed("find its agent", err)
+	}
+	u.workspace = &w
 	conn, err := u.dial(ctx)
 	if err == nil {
 		err = u.handshake(ctx, conn)

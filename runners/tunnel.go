@@ -41,8 +41,9 @@ type PingAgent func(ctx context.Context, agent uuid.UUID) (time.Duration, error)
 // port, and holds that connection until the load ends. At each tick it makes an
 // HTTP request (URL), or sends some bytes and waits for them to come back (Port
 // and bytes in Load), or asks for another sign of life (neither). A connection
-// that is lost is opened again at the next tick, and counted. When the load ends
-// it reads what the agent itself has measured.
+// that is lost is opened again at the next tick, and counted; to another agent if
+// the workspace was built anew. When the load ends it reads what the agent itself
+// has measured.
 //
 // Metrics: tunnel_ping, tunnel_dial, tunnel_request or tunnel_echo,
 // agent_latency; the counters bytes_sent, bytes_received and reconnects.

@@ -23,6 +23,7 @@ type tunnel struct {
 	url       *url.URL // nil for TCP and pings
 	port      uint16
 	opened    bool
+	stale     bool // the last thing failed: the agent may be another one
 	http      *http.Client
 	conn      net.Conn // over TCP
 	out, in   []byte
@@ -98,9 +99,25 @@ func (t *tunnel) connect(ctx context.Context, rec *harness.Recorder) error {
 	return nil
 }
 
+// find looks for the agent that the workspace has now.
+func (t *tunnel) find(ctx context.Context) error {
+	if !t.stale {
+		return nil
+	}
+	w, err := t.workspace.present(ctx)
+	if err != nil {
+		return fmt.Errorf("tunnel to %s: %w", t.workspace.Name, err)
+	}
+	t.workspace, t.stale = &w, false
+	return nil
+}
+
 func (t *tunnel) dial(ctx context.Context, port uint16) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.Timeout)
 	defer cancel()
+	if err := t.find(ctx); err != nil {
+		return nil, err
+	}
 	c, err := t.cfg.Dial(ctx, t.workspace.Agent.ID, port)
 	if err != nil {
 		return nil, fmt.Errorf("tunnel to %s: %w", t.workspace.Name, err)
@@ -119,6 +136,9 @@ func (t *tunnel) ping(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.Timeout)
 	defer cancel()
+	if err := t.find(ctx); err != nil {
+		return err
+	}
 	if _, err := t.cfg.Ping(ctx, t.workspace.Agent.ID); err != nil {
 		return fmt.Errorf("tunnel to %s: %w", t.workspace.Name, err)
 	}
@@ -154,6 +174,7 @@ func (t *tunnel) hold(ctx context.Context, rec *harness.Recorder, begin time.Tim
 		if err == nil {
 			continue
 		}
+		t.stale = true
 		if strict {
 			return err
 		}

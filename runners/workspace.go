@@ -1,6 +1,7 @@
 package runners
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -53,4 +54,37 @@ func pick(workspaces []Workspace, user int, share bool) (*Workspace, error) {
 		return nil, fmt.Errorf("there are only %d workspaces: give the schedule fewer users, or set Share to let users share workspaces", len(workspaces))
 	}
 	return &workspaces[user], workspaces[user].Validate()
+}
+
+// present is the workspace with the agent that it has now: each start brings
+// another one. It is for whoever has lost the one before. Where the deployment
+// can't be asked it is the workspace as it was.
+func (w Workspace) present(ctx context.Context) (Workspace, error) {
+	if w.Client == nil || !w.Client.HasToken() || w.ID == uuid.Nil {
+		return w, nil
+	}
+	now, err := w.Client.Workspace(ctx, w.ID)
+	switch {
+	case coder.IsGone(err) || coder.IsNotFound(err):
+		return w, err
+	case err != nil:
+		return w, nil
+	case now.LatestBuild.Transition != coder.TransitionStart:
+		return w, fmt.Errorf("workspace %s is %s", w.Name, now.LatestBuild.Status)
+	}
+	named := -1
+	agents := now.Agents()
+	for i, a := range agents {
+		if a.ID == w.Agent.ID {
+			return w, nil
+		}
+		if a.Name == w.Agent.Name {
+			named = i
+		}
+	}
+	if named < 0 {
+		return w, fmt.Errorf("workspace %s is %s, and has no agent %q yet", w.Name, now.LatestBuild.Status, w.Agent.Name)
+	}
+	w.Agent = agents[named]
+	return w, nil
 }
