@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"sync"
 
 	"github.com/hashicorp/yamux"
@@ -41,8 +42,10 @@ func Serve(ctx context.Context, conn io.ReadWriteCloser, h Handler, ready func(*
 		stream, err := mux.AcceptStream()
 		if err != nil {
 			cancel()
-			if errors.Is(err, io.EOF) || errors.Is(err, yamux.ErrSessionShutdown) {
-				return nil
+			for _, end := range []error{io.EOF, yamux.ErrSessionShutdown, net.ErrClosed, io.ErrClosedPipe} {
+				if errors.Is(err, end) {
+					return nil
+				}
 			}
 			return err
 		}
