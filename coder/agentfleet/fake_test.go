@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -160,7 +161,7 @@ func receive[T proto.Message](s *rpc.Stream, m T) (T, error) { return m, s.Recv(
 
 func (d *deployment) handle(token, method string, s *rpc.Stream) error {
 	d.mu.Lock()
-	err, block := d.fail[method], d.block[method]
+	err, block, subs := d.fail[method], d.block[method], slices.Clone(d.subs)
 	d.mu.Unlock()
 	if block != nil {
 		select {
@@ -211,7 +212,7 @@ func (d *deployment) handle(token, method string, s *rpc.Stream) error {
 	case updateMetadata.path():
 		in, out = &agentpb.BatchUpdateMetadataRequest{}, &agentpb.BatchUpdateMetadataResponse{}
 	case listSubAgents.path():
-		in, out = &agentpb.ListSubAgentsRequest{}, &agentpb.ListSubAgentsResponse{Agents: d.subs}
+		in, out = &agentpb.ListSubAgentsRequest{}, &agentpb.ListSubAgentsResponse{Agents: subs}
 	case createSubAgent.path():
 		in = &agentpb.CreateSubAgentRequest{}
 	case deleteSubAgent.path():
