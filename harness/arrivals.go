@@ -20,7 +20,8 @@ type Arrivals struct {
 	// Shape says when iterations are meant to start.
 	Shape traffic.Shape
 
-	// Duration is how long they are started for.
+	// Duration is how long they are started for. 0 means all of a shape that ends
+	// by itself ([traffic.Finite]).
 	Duration time.Duration
 
 	// VirtualUsers is how many iterations may run at the same time.
@@ -34,7 +35,10 @@ type Arrivals struct {
 }
 
 // ConstantArrivals starts perSecond iterations a second for d, on at most users
-// virtual users.
+// virtual users. Iteration k is meant to start at k/perSecond.
+//
+//	rate │────────────
+//	     └──────────── t
 func ConstantArrivals(perSecond float64, d time.Duration, users int) Arrivals {
 	return Arrivals{Shape: traffic.Flat{PerSecond: perSecond}, Duration: d, VirtualUsers: users}
 }
@@ -43,7 +47,18 @@ func ConstantArrivals(perSecond float64, d time.Duration, users int) Arrivals {
 func (s Arrivals) Users() int { return s.VirtualUsers }
 
 // Length implements [Schedule].
-func (s Arrivals) Length() time.Duration { return s.Duration }
+func (s Arrivals) Length() time.Duration {
+	if s.byItself() {
+		return s.Shape.(traffic.Finite).Length()
+	}
+	return s.Duration
+}
+
+// byItself reports whether the shape ends the arrivals.
+func (s Arrivals) byItself() bool {
+	_, finite := s.Shape.(traffic.Finite)
+	return finite && s.Duration == 0
+}
 
 // Validate implements [Schedule].
 func (s Arrivals) Validate() error {
@@ -53,8 +68,8 @@ func (s Arrivals) Validate() error {
 	} else if err := s.Shape.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("arrivals: %w", err))
 	}
-	if s.Duration <= 0 {
-		errs = append(errs, fmt.Errorf("arrivals: the duration is %v, want more than 0", s.Duration))
+	if s.Duration < 0 || s.Duration == 0 && !s.byItself() {
+		errs = append(errs, fmt.Errorf("arrivals: the duration is %v, want more than 0, or 0 for a shape that ends by itself", s.Duration))
 	}
 	if s.VirtualUsers < 1 {
 		errs = append(errs, fmt.Errorf("arrivals: %d users, want at least 1", s.VirtualUsers))
@@ -67,7 +82,11 @@ func (s Arrivals) Validate() error {
 
 // String implements [Schedule].
 func (s Arrivals) String() string {
-	text := fmt.Sprintf("arrivals at %v for %v on %d users", s.Shape, s.Duration, s.VirtualUsers)
+	text := fmt.Sprintf("arrivals at %v", s.Shape)
+	if !s.byItself() {
+		text += fmt.Sprintf(" for %v", s.Duration)
+	}
+	text += fmt.Sprintf(" on %d users", s.VirtualUsers)
 	if s.MaxWait > 0 {
 		text += fmt.Sprintf(", dropped after waiting %v", s.MaxWait)
 	}
@@ -75,8 +94,11 @@ func (s Arrivals) String() string {
 }
 
 func (s Arrivals) drive(d *driver) {
-	defer d.endAfter(s.Duration).Stop()
-	shape := traffic.For{Shape: s.Shape, Duration: s.Duration}
+	defer d.endAfter(s.Length()).Stop()
+	shape := s.Shape
+	if !s.byItself() {
+		shape = traffic.For{Shape: s.Shape, Duration: s.Duration}
+	}
 	var mu sync.Mutex
 	last, more := traffic.Before, true
 	next := func() (time.Duration, bool) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/traffic"
 )
 
 var login = harness.NewAction("login")
@@ -166,6 +167,33 @@ func ExampleConstantArrivals() {
 	// arrivals at 20/s for 1m0s on 100 users
 	// 50 users, 5 at a time, shuffled with seed 1
 	// 200 users at once for 10m0s
+}
+
+// People come faster and faster, then at a steady rate, then fewer and fewer.
+func ExampleRampingArrivals() {
+	fmt.Println(harness.RampingArrivals(100,
+		traffic.Stage{To: 50, Over: time.Minute},
+		traffic.Stage{To: 50, Over: 5 * time.Minute},
+		traffic.Stage{To: 0, Over: time.Minute}))
+	// Output:
+	// arrivals at 0/s to 50/s over 1m0s, then 50/s for 5m0s, then 50/s to 0/s over 1m0s on 100 users
+}
+
+// Any shape is a schedule.
+func ExampleArrivals() {
+	fmt.Println(harness.SteppedArrivals(100, traffic.Step{PerSecond: 10, For: time.Minute}, traffic.Step{PerSecond: 20, For: time.Minute}))
+	fmt.Println(harness.SpikeArrivals(traffic.Spikes{Base: 5, Peak: 100, Length: 10 * time.Second, Every: 2 * time.Minute}, 10*time.Minute, 100))
+	fmt.Println(harness.SineArrivals(traffic.Sine{Mean: 20, Amplitude: 15, Period: 10 * time.Minute}, time.Hour, 100))
+	fmt.Println(harness.PoissonArrivals(20, 1, time.Minute, 100))
+	fmt.Println(harness.ReplayArrivals(traffic.Replay{0, time.Second, 3 * time.Second}, 100))
+	fmt.Println(harness.Arrivals{Shape: traffic.Bursts{Size: 30, Every: time.Minute}, Duration: time.Hour, VirtualUsers: 30, MaxWait: 5 * time.Second})
+	// Output:
+	// arrivals at 10/s for 1m0s, then 20/s for 1m0s on 100 users
+	// arrivals at 5/s with spikes of 100/s for 10s every 2m0s for 10m0s on 100 users
+	// arrivals at 20/s ± 15/s with a period of 10m0s for 1h0m0s on 100 users
+	// arrivals at 20/s at random (Poisson) for 1m0s on 100 users
+	// arrivals at 3 recorded events over 3s on 100 users
+	// arrivals at bursts of 30 every 1m0s for 1h0m0s on 30 users, dropped after waiting 5s
 }
 
 func ExampleResult_WriteFile() {

@@ -9,8 +9,14 @@ import (
 )
 
 // Schedule says how many users there are and when each of their iterations is
-// meant to start. Make one with [AllAtOnce], [AtATime], [OneByOne] or
-// [ConstantArrivals].
+// meant to start. There are two kinds:
+//
+//   - Closed, for users who go on when they are done: [AllAtOnce], [AtATime],
+//     [OneByOne]. A slow server slows them down.
+//   - Open, for people who come whether or not the others have been served:
+//     [ConstantArrivals], [RampingArrivals], [SteppedArrivals], [SpikeArrivals],
+//     [SineArrivals], [PoissonArrivals], [ReplayArrivals], or [Arrivals] of any
+//     shape.
 type Schedule interface {
 	// Users is how many virtual users the schedule needs.
 	Users() int

@@ -28,11 +28,17 @@ func (r Ramp) Next(c Cursor) (Cursor, bool) {
 	if area := (r.From + r.To) / 2 * over; k > area {
 		return at(c.K+1, over+(k-area)/r.To)
 	}
-	if k == 0 {
-		return at(0, 0)
+	return at(c.K+1, climb(r.From, r.To, over, k))
+}
+
+// climb is when a slope has this area behind it.
+func climb(from, to, over, area float64) float64 {
+	if area <= 0 {
+		return 0
 	}
-	a := (r.To - r.From) / over
-	return at(c.K+1, 2*k/(r.From+math.Sqrt(max(r.From*r.From+2*a*k, 0))))
+	a := (to - from) / over
+	// Next to a rate of 0 at the end, rounding must not go past the end.
+	return min(2*area/(from+math.Sqrt(max(from*from+2*a*area, 0))), over)
 }
 
 // Integral implements [Shape].

@@ -63,6 +63,14 @@ func (r Replay) Rate(t time.Duration) float64 {
 	return r.Integral(t+time.Second/2) - r.Integral(t-time.Second/2)
 }
 
+// Length implements [Finite]. It is the last event's instant.
+func (r Replay) Length() time.Duration {
+	if len(r) == 0 {
+		return 0
+	}
+	return r[len(r)-1]
+}
+
 // Validate implements [Shape].
 func (r Replay) Validate() error {
 	if len(r) == 0 {

@@ -33,6 +33,14 @@ type Shape interface {
 	String() string
 }
 
+// Finite is a [Shape] that ends by itself.
+type Finite interface {
+	Shape
+
+	// Length is how long it lasts. No event is due later.
+	Length() time.Duration
+}
+
 // Cursor is an event of a shape: its number and its intended instant.
 type Cursor struct {
 	K  int64         // number, from 0
@@ -128,6 +136,9 @@ func (f For) Rate(t time.Duration) float64 {
 	}
 	return f.Shape.Rate(t)
 }
+
+// Length implements [Finite].
+func (f For) Length() time.Duration { return f.Duration }
 
 // Validate implements [Shape].
 func (f For) Validate() error {

@@ -31,6 +31,10 @@ func deterministic(rng *rand.Rand) []traffic.Shape {
 		traffic.Ramp{From: 0, To: rate(), Over: span()},
 		traffic.Ramp{From: rate(), To: 0, Over: span()},
 		traffic.Steps{{rate(), span()}, {0, span()}, {rate(), span()}},
+		traffic.Stages{{rate(), 0}, {rate(), span()}, {0, span()}, {0, span()}, {rate(), span()}},
+		traffic.Spikes{Base: rate(), Peak: rate(), Length: span(), Every: 20*time.Second + span()},
+		traffic.Spikes{Base: 0, Peak: rate(), Length: time.Second, Every: time.Second + span()},
+		traffic.Spikes{Base: rate(), Peak: 0, Length: time.Second, Every: time.Second + span()},
 		traffic.Sine{Mean: mean, Amplitude: mean * rng.Float64(), Period: span()},
 		traffic.Sine{Mean: mean, Amplitude: mean, Period: span()},
 		traffic.Bursts{Size: 1 + rng.IntN(50), Every: span()},
@@ -72,6 +76,8 @@ func TestIntegralIsTheAreaUnderTheRate(t *testing.T) {
 		traffic.Flat{PerSecond: 12},
 		traffic.Ramp{From: 3, To: 90, Over: 7 * time.Second},
 		traffic.Steps{{10, time.Second}, {50, 3 * time.Second}},
+		traffic.Stages{{5, 0}, {50, 3 * time.Second}, {50, time.Second}, {0, 2 * time.Second}},
+		traffic.Spikes{Base: 4, Peak: 70, Length: time.Second, Every: 4 * time.Second},
 		traffic.Sine{Mean: 20, Amplitude: 15, Period: 4 * time.Second},
 	} {
 		const dt = time.Millisecond
@@ -116,6 +122,11 @@ func TestValidateNamesEverythingThatIsWrong(t *testing.T) {
 		{traffic.Ramp{From: -1, To: -2}, []string{"ramp from is -1", "ramp to is -2", "duration of the ramp is 0s"}},
 		{traffic.Steps{}, []string{"there are none"}},
 		{traffic.Steps{{-1, 0}}, []string{"step 1 is -1", "duration of step 1"}},
+		{traffic.Stages{}, []string{"there are none"}},
+		{traffic.Stages{{-1, -1}}, []string{"stage 1 is -1", "duration of stage 1", "together last -1ns"}},
+		{traffic.Stages{{5, 0}}, []string{"together last 0s"}},
+		{traffic.Spikes{Base: -1, Peak: -2}, []string{"rate between spikes is -1", "rate of a spike is -2", "length of a spike is 0s", "interval between spikes is 0s"}},
+		{traffic.Spikes{Base: 1, Peak: 2, Length: 2, Every: 1}, []string{"at most the interval"}},
 		{traffic.Sine{Mean: 1, Amplitude: 2, Period: -1}, []string{"at most its mean", "period of the sine"}},
 		{traffic.Poisson{PerSecond: math.Inf(1)}, []string{"Poisson rate"}},
 		{traffic.Bursts{}, []string{"size of a burst is 0", "interval between bursts"}},
@@ -139,18 +150,39 @@ func TestNoEventsWithoutARate(t *testing.T) {
 
 func TestDescriptionsAreOneHumanLine(t *testing.T) {
 	for want, s := range map[string]traffic.Shape{
-		"10/s":                               traffic.Every(100 * time.Millisecond),
-		"0/s to 100/s over 10s":              traffic.Ramp{To: 100, Over: 10 * time.Second},
-		"5/s for 1s, then 10/s for 2s":       traffic.Steps{{5, time.Second}, {10, 2 * time.Second}},
-		"10/s ± 5/s with a period of 1m0s":   traffic.Sine{Mean: 10, Amplitude: 5, Period: time.Minute},
-		"3/s at random (Poisson)":            traffic.Poisson{PerSecond: 3},
-		"bursts of 4 every 1s":               traffic.Bursts{Size: 4, Every: time.Second},
-		"2 recorded events over 3s":          traffic.Replay{0, 3 * time.Second},
-		"1/s for 5s":                         traffic.For{Shape: traffic.Flat{PerSecond: 1}, Duration: 5 * time.Second},
-		"a recorded schedule without events": traffic.Replay{},
+		"10/s":                                      traffic.Every(100 * time.Millisecond),
+		"0/s to 100/s over 10s":                     traffic.Ramp{To: 100, Over: 10 * time.Second},
+		"5/s for 1s, then 10/s for 2s":              traffic.Steps{{5, time.Second}, {10, 2 * time.Second}},
+		"5/s to 9/s over 1s, then 9/s for 2s":       traffic.Stages{{5, 0}, {9, time.Second}, {9, 2 * time.Second}},
+		"5/s with spikes of 50/s for 1s every 1m0s": traffic.Spikes{Base: 5, Peak: 50, Length: time.Second, Every: time.Minute},
+		"10/s ± 5/s with a period of 1m0s":          traffic.Sine{Mean: 10, Amplitude: 5, Period: time.Minute},
+		"3/s at random (Poisson)":                   traffic.Poisson{PerSecond: 3},
+		"bursts of 4 every 1s":                      traffic.Bursts{Size: 4, Every: time.Second},
+		"2 recorded events over 3s":                 traffic.Replay{0, 3 * time.Second},
+		"1/s for 5s":                                traffic.For{Shape: traffic.Flat{PerSecond: 1}, Duration: 5 * time.Second},
+		"a recorded schedule without events":        traffic.Replay{},
 	} {
 		require.Equal(t, want, s.String())
 	}
+}
+
+func TestFiniteShapesHaveNoEventAfterTheirLength(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	for range 30 {
+		for _, s := range deterministic(rng) {
+			f, ok := s.(traffic.Finite)
+			if !ok {
+				continue
+			}
+			end := traffic.Before
+			for c, more := s.Next(traffic.Before); more && c.K < 1e6; c, more = s.Next(c) {
+				end = c
+			}
+			require.LessOrEqual(t, end.At, f.Length(), "%v", s)
+			require.InDelta(t, s.Integral(f.Length()), float64(end.K+1), 1.001, "%v", s)
+		}
+	}
+	require.Zero(t, traffic.Replay{}.Length())
 }
 
 func TestReadReplaySaysWhichLineIsWrong(t *testing.T) {

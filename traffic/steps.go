@@ -60,6 +60,15 @@ func (s Steps) Rate(t time.Duration) float64 {
 	return 0
 }
 
+// Length implements [Finite].
+func (s Steps) Length() time.Duration {
+	var d time.Duration
+	for _, step := range s {
+		d += step.For
+	}
+	return d
+}
+
 // Validate implements [Shape].
 func (s Steps) Validate() error {
 	if len(s) == 0 {
