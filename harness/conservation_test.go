@@ -72,7 +72,7 @@ func (r randomly) Cleanup(context.Context) error {
 func randomSchedule(rng *rand.Rand) harness.Schedule {
 	users := 1 + rng.IntN(30)
 	length := time.Duration(1+rng.IntN(20_000)) * time.Millisecond
-	switch rng.IntN(5) {
+	switch rng.IntN(9) {
 	case 0:
 		return harness.AllAtOnce(users)
 	case 1:
@@ -81,6 +81,13 @@ func randomSchedule(rng *rand.Rand) harness.Schedule {
 		return harness.AllAtOnce(users).Hold(length)
 	case 3:
 		return harness.Arrivals{Shape: traffic.Poisson{PerSecond: 10 * rng.Float64(), Seed: rng.Uint64()}, Duration: length, VirtualUsers: users}
+	case 4:
+		return harness.SharedIterations(users+rng.IntN(50), users)
+	case 5:
+		return harness.PerUserIterations(1+rng.IntN(5), users).Staggered(time.Duration(rng.IntN(500)) * time.Millisecond)
+	case 6, 7:
+		return harness.RampUsers(users, length/3).Hold(length).To(rng.IntN(users+5), length/3).To(rng.IntN(users), length/3).
+			GracefulRampDown(time.Duration(rng.IntN(4)) * time.Second).Shuffled(rng.Uint64())
 	}
 	return harness.Arrivals{
 		Shape: traffic.Flat{PerSecond: 20 * rng.Float64()}, Duration: length, VirtualUsers: users,
@@ -111,7 +118,7 @@ func TestCountsAlwaysAddUp(t *testing.T) {
 					p.Scenarios = append(p.Scenarios, s)
 				}
 				if rng.IntN(3) == 0 {
-					p.Timeout = 25*time.Second + time.Duration(rng.IntN(10_000))*time.Millisecond
+					p.Timeout = 45*time.Second + time.Duration(rng.IntN(10_000))*time.Millisecond
 				}
 				r, stopped := start(t, p), false
 				if rng.IntN(2) == 0 {

@@ -11,16 +11,6 @@ type driver struct{ *scenarioRun }
 
 func (d *driver) now() time.Duration { return d.run.now() }
 
-// ended reports whether the load has ended.
-func (d *driver) ended() bool {
-	select {
-	case <-d.ending:
-		return true
-	default:
-		return d.halted()
-	}
-}
-
 // cutoff is the instant after which nothing was meant to start, because the
 // load was cut short.
 func (d *driver) cutoff() time.Duration { return time.Duration(d.run.cutoff.Load()) }
@@ -41,16 +31,48 @@ func (d *driver) sleep(until time.Duration, timer *time.Timer) bool {
 	return !d.halted()
 }
 
-// sleepUntilEnd waits until an instant, or until the load ends.
-func (d *driver) sleepUntilEnd(until time.Duration, timer *time.Timer) {
-	wait := until - d.now()
-	if wait <= 0 {
-		return
+// shortestFailure is the least time from the start of a user's failed iteration
+// to the start of its next one, where that follows at once.
+const shortestFailure = 100 * time.Millisecond
+
+// rest returns when a user's next iteration is meant to start, which is the end
+// of the one before. After one that failed too soon it waits until then, or
+// until done is closed.
+func (d *driver) rest(t turn, done <-chan struct{}, timer *time.Timer) time.Duration {
+	pause := t.start + shortestFailure
+	if !t.failed || pause <= t.end {
+		return t.end
 	}
-	timer.Reset(wait)
+	if wait := pause - d.now(); wait > 0 {
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-done:
+		}
+	}
+	return pause
+}
+
+// stay lets a user run one iteration after the other until an instant, or until
+// done is closed. It returns when the last one ended, and whether the user can
+// run another one.
+func (d *driver) stay(user int, intended, until time.Duration, done <-chan struct{}, timer *time.Timer) (time.Duration, bool) {
+	for d.now() < until && !d.halted() && !closed(done) {
+		t := d.iterate(user, intended, intended)
+		if !t.again {
+			return t.end, false
+		}
+		intended = d.rest(t, done, timer)
+	}
+	return intended, true
+}
+
+func closed(ch <-chan struct{}) bool {
 	select {
-	case <-timer.C:
-	case <-d.ending: // also after a stop
+	case <-ch:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -59,8 +81,8 @@ func (d *driver) endAfter(length time.Duration) *time.Timer {
 	return time.AfterFunc(d.start+length-d.now(), d.end)
 }
 
-// drop counts an iteration that was meant to start and did not.
-func (d *driver) drop() { d.dropped.Add(1) }
+// drop counts iterations that were meant to start and did not.
+func (d *driver) drop(n int) { d.dropped.Add(int64(n)) }
 
 // usable reports whether a user can run.
 func (d *driver) usable(user int) bool {
@@ -80,7 +102,8 @@ type turn struct {
 // start is the generator's own lateness.
 func (d *driver) iterate(index int, intended, free time.Duration) turn {
 	s, u := d.scenarioRun, d.users[index]
-	ctx, cancel := s.ctx, context.CancelFunc(func() {})
+	load := u.rec.load()
+	ctx, cancel := load, context.CancelFunc(func() {})
 	if d.run.plan.JobTimeout > 0 {
 		ctx, cancel = context.WithTimeoutCause(ctx, d.run.plan.JobTimeout, errJobTimeout)
 	}
@@ -95,10 +118,10 @@ func (d *driver) iterate(index int, intended, free time.Duration) turn {
 	})
 	s.active.Add(-1)
 	t := turn{start: out.start, end: out.end}
-	if isCut(s.ctx, out.err) {
+	if isCut(load, out.err) {
 		endSpan(span, out.err, true)
 		s.cut.Add(1)
-		return t
+		return s.next(u, t)
 	}
 	u.endTraced(span, out.err, false)
 	t.failed = out.err != nil
@@ -108,9 +131,14 @@ func (d *driver) iterate(index int, intended, free time.Duration) turn {
 	} else {
 		s.succeeded.Add(1)
 	}
-	if !u.abandoned.Load() { // its recorder would still be in use
+	return s.next(u, t)
+}
+
+// next gets a user ready for another iteration, if it can run one.
+func (s *scenarioRun) next(u *user, t turn) turn {
+	if !u.abandoned.Load() && s.ctx.Err() == nil { // else its recorder is still in use, or done with
 		u.rec.iteration++
-		t.again = s.ctx.Err() == nil
+		t.again = true
 	}
 	return t
 }

@@ -196,6 +196,17 @@ func ExampleArrivals() {
 	// arrivals at bursts of 30 every 1m0s for 1h0m0s on 30 users, dropped after waiting 5s
 }
 
+// Users come, stay, and leave when they have finished what they are doing.
+func ExampleRampUsers() {
+	fmt.Println(harness.RampUsers(200, 10*time.Second).Hold(time.Minute).To(0, 10*time.Second))
+	fmt.Println(harness.SharedIterations(10_000, 50))
+	fmt.Println(harness.PerUserIterations(20, 50).Staggered(100 * time.Millisecond))
+	// Output:
+	// users: 0 to 200 over 10s, then 200 for 1m0s, then 200 to 0 over 10s
+	// 10000 iterations shared by 50 users
+	// 50 users at once, 20 iterations each, each 100ms after the one before
+}
+
 func ExampleResult_WriteFile() {
 	dir, err := os.MkdirTemp("", "result")
 	if err != nil {

@@ -175,6 +175,13 @@ func (s *starts) around(r harness.Runner) harness.Runner {
 	})
 }
 
+// now is how many run.
+func (s *starts) now() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.active
+}
+
 func (s *starts) users() (users []int) {
 	for _, st := range s.list {
 		users = append(users, st.user)

@@ -14,6 +14,7 @@ type Recorder struct {
 	run      *Run
 	scenario *scenarioRun
 	metrics  atomic.Pointer[metrics] // of the load, or of the setup
+	stint    atomic.Pointer[stint]   // nil: as long as the load
 	user     int
 	log      boundedLog
 	rng      *rand.Rand
@@ -72,7 +73,21 @@ func (r *Recorder) record(a Action, response, service time.Duration, err error) 
 // stopped, ended it.
 func (r *Recorder) isCut(err error) bool {
 	stopped := r.run.stopping() && r.metrics.Load() == r.scenario.setup
-	return stopped || isCut(r.scenario.ctx, err)
+	return stopped || isCut(r.load(), err)
+}
+
+// stint is the time that a user is there for, when it leaves before the others.
+type stint struct {
+	ctx  context.Context // of iterations
+	done <-chan struct{} // closed when the user is to leave
+}
+
+// load is the context of the user's iterations.
+func (r *Recorder) load() context.Context {
+	if s := r.stint.Load(); s != nil {
+		return s.ctx
+	}
+	return r.scenario.ctx
 }
 
 // Pause says that the time until now was nobody's wait: think time, or waiting
@@ -98,8 +113,14 @@ func (r *Recorder) Logf(format string, args ...any) {
 // reader of the numbers must know.
 func (r *Recorder) Warn(text string) { r.scenario.problems.warn(text) }
 
-// Done is closed when the load ends: finish what you are doing and return.
-func (r *Recorder) Done() <-chan struct{} { return r.scenario.ending }
+// Done is closed when the load ends, or this user is to leave before: finish what
+// you are doing and return.
+func (r *Recorder) Done() <-chan struct{} {
+	if s := r.stint.Load(); s != nil {
+		return s.done
+	}
+	return r.scenario.ending
+}
 
 // RunID is the run's identity. Names of what a runner creates carry it.
 func (r *Recorder) RunID() string { return r.run.plan.RunID }

@@ -55,8 +55,8 @@ type Iterations struct {
 	Started     int64 `json:"started"`
 	Succeeded   int64 `json:"succeeded"`
 	Failed      int64 `json:"failed"`
-	Interrupted int64 `json:"interrupted"` // cut short by the end of the load
-	Dropped     int64 `json:"dropped"`     // meant to start, but there was no free user
+	Interrupted int64 `json:"interrupted"` // cut short by the end of the load, or of their user's time
+	Dropped     int64 `json:"dropped"`     // meant to start, but there was no free user, or it is stuck
 	Stuck       int64 `json:"stuck"`       // ignored their context; among the failed ones, here or in the setup
 	SetupFailed int64 `json:"setup_failed"`
 }

@@ -88,6 +88,7 @@ var (
 	errStopped           = errors.New("the run was stopped")
 	errAborted           = errors.New("the run was aborted")
 	errTimeout           = errors.New("the plan's timeout is over")
+	errRampDown          = errors.New("the time to finish after the ramp-down is over")
 	errGraceful          = errors.New("the graceful-stop time is over")
 	errSetupTimeout      = errors.New("the setup's timeout is over")
 	errJobTimeout        = errors.New("the iteration's timeout is over")

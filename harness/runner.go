@@ -8,8 +8,8 @@ type Runner interface {
 	// Run does the work and records it. It returns when it is done, soon after
 	// [Recorder.Done] is closed, and at once when ctx is done. An error, or a
 	// panic, makes this iteration a failed one; the others go on. With an error
-	// that it returns because the load's end cancelled ctx, it is neither failed
-	// nor succeeded but interrupted.
+	// that it returns because ctx was cancelled, by the end of the load or of its
+	// user's time, it is neither failed nor succeeded but interrupted.
 	Run(ctx context.Context, rec *Recorder) error
 }
 

@@ -119,12 +119,16 @@ func (r *Run) judgeScenario(found findings, s *scenarioRun, sr *ScenarioResult) 
 // cutShort reports whether a load that was ended by the plan's timeout had
 // anything left to do.
 func (s *scenarioRun) cutShort(it Iterations) bool {
-	turns, ok := s.Schedule.(Turns)
-	open := ok && turns.hold == 0 // its length is at best a guess
-	if length := s.Schedule.Length(); length > 0 && !open {
+	ready := s.ready.Load()
+	if p, ok := s.Schedule.(planned); ok {
+		if want := p.iterations(ready); want > 0 {
+			return it.Interrupted > 0 || it.Started+it.Dropped < want
+		}
+	}
+	if length := s.Schedule.Length(); length > 0 {
 		return time.Duration(s.run.cutoff.Load())-s.start < length
 	}
-	return it.Interrupted > 0 || it.Started < s.ready.Load()
+	return it.Interrupted > 0 || it.Started < ready
 }
 
 func plural(n int64, noun string) string {

@@ -145,11 +145,44 @@ func TestHeldUserWhoFailsSlowlyIsNotPaused(t *testing.T) {
 	})
 }
 
+func TestStaggeredUsersStartOneGapAfterTheOther(t *testing.T) {
+	for name, s := range map[string]harness.Turns{
+		"once":    harness.AllAtOnce(5),
+		"held":    harness.AllAtOnce(5).Hold(time.Minute),
+		"a few":   harness.PerUserIterations(3, 5),
+		"in turn": harness.AtATime(9, 5),
+	} {
+		bubble(t, func(t *testing.T) {
+			st := newStarts()
+			res := run(t, planOf(s.Staggered(2*time.Second), st.around(takes(20*time.Second))))
+			for k, at := range st.at()[:5] {
+				require.Equal(t, time.Duration(k)*2*time.Second, at, name)
+			}
+			require.InDelta(t, 20, res.Scenarios[0].Actions["work"].Response.Max, 1e-6, "%s: nobody waits for a turn that is not meant to be yet", name)
+			require.Zero(t, res.Scenarios[0].Lag.Max, name)
+		})
+	}
+}
+
+func TestStaggeredUsersWhoHaveNotComeYetDoNotComeAfterAStop(t *testing.T) {
+	for _, s := range []harness.Turns{harness.AllAtOnce(5), harness.AllAtOnce(5).Hold(time.Minute)} {
+		bubble(t, func(t *testing.T) {
+			r := start(t, planOf(s.Staggered(2*time.Second), takes(time.Second)))
+			time.Sleep(500 * time.Millisecond)
+			before := time.Now()
+			r.Stop()
+			require.Equal(t, harness.Iterations{Started: 1, Succeeded: 1}, wait(t, r).Scenarios[0].Iterations)
+			require.Equal(t, 500*time.Millisecond, time.Since(before), "a stop waits for the one who runs")
+		})
+	}
+}
+
 func TestTurnsDescribeThemselves(t *testing.T) {
 	for want, s := range map[string]harness.Turns{
-		"5 users at once":                          harness.AllAtOnce(5),
-		"5 users, 2 at a time":                     harness.AtATime(5, 2),
-		"5 users one by one":                       harness.OneByOne(5),
+		"5 users at once":                               harness.AllAtOnce(5),
+		"5 users, 2 at a time":                          harness.AtATime(5, 2),
+		"5 users one by one":                            harness.OneByOne(5),
+		"5 users at once, each 2s after the one before": harness.AllAtOnce(5).Staggered(2 * time.Second),
 		"1 user":                                   harness.OneByOne(1),
 		"5 users at once for 1m0s":                 harness.AllAtOnce(5).Hold(time.Minute),
 		"3 users at once, shuffled with seed 9":    harness.AtATime(3, 10).Shuffled(9),
@@ -170,6 +203,9 @@ func TestTurnsRefuseWhatCantBe(t *testing.T) {
 	} {
 		require.ErrorContains(t, s.Validate(), want)
 	}
+	require.ErrorContains(t, harness.AllAtOnce(3).Staggered(-1).Validate(), "gap between starts is -1ns")
+	require.ErrorContains(t, harness.AllAtOnce(3).Staggered(time.Second).Hold(2*time.Second).Validate(), "the last of 3 users would start after 2s")
+	require.Equal(t, 3*time.Minute+9*time.Second, harness.AtATime(25, 10).Lasting(time.Minute).Staggered(time.Second).Length())
 	require.NoError(t, harness.AtATime(2, 2).Hold(time.Second).Validate(), "all of them can be held")
 	require.Equal(t, time.Second, harness.AllAtOnce(1).Hold(time.Second).Length())
 	require.Zero(t, harness.AllAtOnce(1).Length())
