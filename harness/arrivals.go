@@ -128,7 +128,7 @@ func (s Arrivals) drive(d *driver) {
 					return
 				}
 				if s.MaxWait > 0 && d.now()-due > s.MaxWait {
-					d.drop(1)
+					d.drop(due, 1)
 					continue
 				}
 				t := d.iterate(user, due, free)
@@ -150,6 +150,6 @@ func (s Arrivals) drive(d *driver) {
 // meant to start any more.
 func (s Arrivals) unserved(d *driver, due time.Duration) {
 	if due <= d.cutoff() {
-		d.drop(1)
+		d.drop(due, 1)
 	}
 }

@@ -114,6 +114,10 @@ func TestCountsAlwaysAddUp(t *testing.T) {
 						Name: fmt.Sprint("s", i), Schedule: randomSchedule(rng), Runner: all(randomly{sums, release}),
 						StartAfter: time.Duration(rng.IntN(3)) * time.Second, SetupAtATime: rng.IntN(4),
 					}
+					if length := s.Schedule.Length(); length > 0 && rng.IntN(2) == 0 {
+						s.WarmUp = time.Duration(rng.Int64N(int64(length)/2 + 1))
+						s.CoolDown = time.Duration(rng.Int64N(int64(length)/2)) / 2
+					}
 					users += s.Schedule.Users()
 					p.Scenarios = append(p.Scenarios, s)
 				}
@@ -133,15 +137,28 @@ func TestCountsAlwaysAddUp(t *testing.T) {
 				res := wait(t, r) // holds each scenario's sums
 				var started, ok, bad, counted, ready, unready int64
 				for i, s := range res.Scenarios {
-					it := s.Iterations
-					started += it.Started
-					ok += int64(s.Actions["work"].Count)
-					bad += s.Actions["work"].Errors
+					it, work, lags := s.Iterations, s.Actions["work"], s.Lag.Count
+					ok += int64(work.Count)
+					bad += work.Errors
 					counted += s.Counters["test_bytes"]
+					for _, part := range []*harness.Part{s.WarmUp, s.CoolDown} {
+						if part == nil {
+							continue
+						}
+						it.Started += part.Iterations.Started
+						it.Failed += part.Iterations.Failed
+						it.Dropped += part.Iterations.Dropped
+						it.Stuck += part.Iterations.Stuck
+						lags += part.Lag.Count
+						ok += int64(part.Actions["work"].Count)
+						bad += part.Actions["work"].Errors
+						counted += part.Counters["test_bytes"]
+					}
+					started += it.Started
 					ready += s.Ready
 					unready += it.SetupFailed
 					require.LessOrEqual(t, it.Stuck, it.Failed+it.SetupFailed)
-					require.EqualValues(t, it.Started, s.Lag.Count, "every start has its lag")
+					require.EqualValues(t, it.Started, lags, "every start has its lag")
 					if a, is := p.Scenarios[i].Schedule.(harness.Arrivals); is && s.Ready > 0 {
 						intended := traffic.Count(a.Shape, a.Duration)
 						require.LessOrEqual(t, it.Started+it.Dropped, intended)

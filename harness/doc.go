@@ -51,6 +51,9 @@
 // runs, besides what its runner and the last 64 KiB of its log take. The timeline grows by one
 // record for each second and scenario.
 //
+// The warm-up and the cool-down of a [Scenario] are kept apart: they are in the
+// timeline and in [Part] of the result, and decide nothing.
+//
 // An error is counted once: a failed action usually makes its iteration fail as
 // well, and a person who reads "errors" means one of the two. What fails only
 // because the run ends is not an error.

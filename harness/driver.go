@@ -81,8 +81,8 @@ func (d *driver) endAfter(length time.Duration) *time.Timer {
 	return time.AfterFunc(d.start+length-d.now(), d.end)
 }
 
-// drop counts iterations that were meant to start and did not.
-func (d *driver) drop(n int) { d.dropped.Add(int64(n)) }
+// drop counts iterations that were meant to start at an instant and did not.
+func (d *driver) drop(due time.Duration, n int) { d.counts[d.partAt(due)].dropped.Add(int64(n)) }
 
 // usable reports whether a user can run.
 func (d *driver) usable(user int) bool {
@@ -110,26 +110,33 @@ func (d *driver) iterate(index int, intended, free time.Duration) turn {
 	defer cancel()
 	u.rec.begin(intended)
 	ctx, span := s.trace(ctx, u, SpanIteration)
-	s.started.Add(1)
+	part := s.partAt(intended)
+	counts, metrics := &s.counts[part], s.metricsOf(part)
+	counts.started.Add(1)
 	s.active.Add(1)
 	out := d.run.call(ctx, u, func(ctx context.Context) error {
-		s.metrics.recordLag(d.now() - max(intended, free))
+		metrics.recordLag(d.now() - max(intended, free))
 		return u.runner.Run(ctx, u.rec)
 	})
 	s.active.Add(-1)
 	t := turn{start: out.start, end: out.end}
 	if isCut(load, out.err) {
 		endSpan(span, out.err, true)
-		s.cut.Add(1)
+		counts.cut.Add(1)
 		return s.next(u, t)
 	}
 	u.endTraced(span, out.err, false)
 	t.failed = out.err != nil
-	s.metrics.recordIteration(out.end-intended, out.end-out.start, t.failed)
+	if ended := s.partOf(intended, out.end, t.failed); ended != part {
+		counts.started.Add(-1)
+		part, counts, metrics = ended, &s.counts[ended], s.metricsOf(ended)
+		counts.started.Add(1)
+	}
+	metrics.recordIteration(out.end-intended, out.end-out.start, t.failed)
 	if t.failed {
-		s.iterationFailed(u, out.err)
+		s.iterationFailed(u, part, out.err)
 	} else {
-		s.succeeded.Add(1)
+		counts.succeeded.Add(1)
 	}
 	return s.next(u, t)
 }
@@ -143,11 +150,16 @@ func (s *scenarioRun) next(u *user, t turn) turn {
 	return t
 }
 
-func (s *scenarioRun) iterationFailed(u *user, err error) {
-	s.noteStuck(u, err)
-	s.failed.Add(1)
+func (s *scenarioRun) iterationFailed(u *user, part part, err error) {
+	counts := &s.counts[part]
+	s.noteStuck(u, counts, err)
+	counts.failed.Add(1)
 	if u.rec.failures.Load() == 0 {
-		s.bare.Add(1)
+		counts.bare.Add(1)
 	}
-	s.problems.add(func() Failure { return s.failure(u, "load", err) })
+	problems := &s.problems
+	if part != counted { // they must not take the place of those that count
+		problems = &s.parted.problems
+	}
+	problems.add(func() Failure { return s.failure(u, part.String(), err) })
 }

@@ -207,6 +207,23 @@ func ExampleRampUsers() {
 	// 50 users at once, 20 iterations each, each 100ms after the one before
 }
 
+// The first requests meet cold caches. They are shown, and decide nothing.
+func ExampleScenario_warmUp() {
+	run, err := harness.Start(context.Background(), harness.Plan{Scenarios: []harness.Scenario{{
+		Name:     "logins",
+		Schedule: harness.ConstantArrivals(100, 200*time.Millisecond, 10),
+		WarmUp:   100 * time.Millisecond,
+		Runner:   func(int) (harness.Runner, error) { return person{name: "somebody"}, nil },
+	}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := run.Wait().Scenarios[0]
+	fmt.Println(s.WarmUp.Iterations.Succeeded, "in the warm-up,", s.Iterations.Succeeded, "count")
+	// Output: 10 in the warm-up, 10 count
+}
+
 func ExampleResult_WriteFile() {
 	dir, err := os.MkdirTemp("", "result")
 	if err != nil {

@@ -110,10 +110,40 @@ func wait(t *testing.T, r *harness.Run) *harness.Result {
 // requireSums holds a scenario to what must always add up.
 func requireSums(t *testing.T, s harness.ScenarioResult) {
 	t.Helper()
-	it := s.Iterations
+	started, failed, dropped := int64(0), int64(0), int64(0)
+	successes, failures, totals := map[string]uint64{}, map[string]int64{}, map[string]int64{}
+	part := func(it harness.Iterations, iteration harness.ActionResult, actions map[string]harness.ActionResult, counted map[string]int64) {
+		requireIterations(t, it, iteration)
+		started, failed, dropped = started+it.Started, failed+it.Failed, dropped+it.Dropped
+		for name, a := range actions {
+			successes[name] += a.Count
+			failures[name] += a.Errors
+		}
+		for name, n := range counted {
+			totals[name] += n
+		}
+	}
+	part(s.Iterations, s.Iteration, s.Actions, s.Counters)
+	for _, p := range []*harness.Part{s.WarmUp, s.CoolDown} {
+		if p != nil {
+			part(p.Iterations, p.Iteration, p.Actions, p.Counters)
+			require.GreaterOrEqual(t, p.Seconds, 0.0)
+		}
+	}
+	requireTimeline(t, s, started, failed, dropped, successes, failures, totals)
+	require.GreaterOrEqual(t, s.LoadSeconds, 0.0)
+}
+
+func requireIterations(t *testing.T, it harness.Iterations, iteration harness.ActionResult) {
+	t.Helper()
 	require.Equal(t, it.Started, it.Succeeded+it.Failed+it.Interrupted, "%+v", it)
-	require.Equal(t, uint64(it.Succeeded), s.Iteration.Count, "an iteration's time is recorded when it succeeded")
-	require.Equal(t, it.Failed, s.Iteration.Errors)
+	require.Equal(t, uint64(it.Succeeded), iteration.Count, "an iteration's time is recorded when it succeeded")
+	require.Equal(t, it.Failed, iteration.Errors)
+}
+
+// requireTimeline holds the seconds to the sums of all parts.
+func requireTimeline(t *testing.T, s harness.ScenarioResult, started, failed, dropped int64, successes map[string]uint64, failures, totals map[string]int64) {
+	t.Helper()
 	var sum harness.Second
 	counts, errs, counters, span := map[string]uint64{}, map[string]int64{}, map[string]int64{}, 0.0
 	for _, sec := range s.Timeline {
@@ -129,17 +159,16 @@ func requireSums(t *testing.T, s harness.ScenarioResult) {
 			counters[name] += n
 		}
 	}
-	require.Equal(t, it.Started, sum.Started, "the seconds add up to the iterations started")
-	require.Equal(t, it.Failed, sum.Failed, "the seconds add up to the iterations failed")
-	require.Equal(t, it.Dropped, sum.Dropped, "the seconds add up to the iterations dropped")
-	for name, a := range s.Actions {
-		require.Equal(t, a.Count, counts[name], "the seconds add up to the successes of %s", name)
-		require.Equal(t, a.Errors, errs[name], "the seconds add up to the errors of %s", name)
+	require.Equal(t, started, sum.Started, "the seconds add up to the iterations started")
+	require.Equal(t, failed, sum.Failed, "the seconds add up to the iterations failed")
+	require.Equal(t, dropped, sum.Dropped, "the seconds add up to the iterations dropped")
+	for name, n := range successes {
+		require.Equal(t, n, counts[name], "the seconds add up to the successes of %s", name)
+		require.Equal(t, failures[name], errs[name], "the seconds add up to the errors of %s", name)
 	}
-	for name, n := range s.Counters {
+	for name, n := range totals {
 		require.Equal(t, n, counters[name], "the seconds add up to %s", name)
 	}
-	require.GreaterOrEqual(t, s.LoadSeconds, 0.0)
 }
 
 // starts notes who started when, since the bubble's beginning.

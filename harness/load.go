@@ -20,13 +20,17 @@ func (s *scenarioRun) runLoad(start time.Duration, late bool) {
 		s.run.runSetup([]*scenarioRun{s})
 		start = max(start, s.run.now())
 	}
+	s.start = start
+	s.beginParts(start)
 	for _, u := range s.users {
 		u.rec.metrics.Store(s.metrics)
 	}
-	s.start = start
 	driven := make(chan struct{})
 	var guard sync.WaitGroup
 	guard.Go(func() { s.enforceEnd(driven) })
+	if s.parted != nil {
+		guard.Go(func() { s.markSources(driven) })
+	}
 	if !s.halted() && s.ready.Load() > 0 {
 		s.Schedule.drive(&driver{scenarioRun: s})
 	}
@@ -34,7 +38,8 @@ func (s *scenarioRun) runLoad(start time.Duration, late bool) {
 	s.end()
 	close(driven)
 	guard.Wait()
-	s.loadTime = max(s.run.now()-start, 0)
+	s.ran = max(s.run.now(), start)
+	s.loadTime = s.countedTime(start, s.ran)
 	s.freeze()
 }
 
@@ -69,15 +74,29 @@ func (s *scenarioRun) halted() bool { return s.run.stopping() || s.ctx.Err() != 
 func (s *scenarioRun) freeze() {
 	s.totalsMu.Lock()
 	defer s.totalsMu.Unlock()
-	s.final = s.metrics.totals()
+	if s.parted == nil {
+		s.final = s.metrics.totals()
+		s.all = s.final
+		return
+	}
+	s.finishParts()
+	s.final = s.parted.final[counted]
+	s.all = newTotals()
+	for _, t := range s.parted.final {
+		s.all.plus(t)
+	}
 }
 
 // totals are the sums until now, and the final ones when the load has ended.
 func (s *scenarioRun) totals() *totals {
 	s.totalsMu.Lock()
 	defer s.totalsMu.Unlock()
-	if s.final != nil {
-		return s.final
+	if s.all != nil {
+		return s.all
 	}
-	return s.metrics.totals()
+	t := s.metrics.totals()
+	if s.parted != nil {
+		t.plus(s.parted.metrics[warmUp].recorded()).plus(s.parted.metrics[coolDown].recorded())
+	}
+	return t
 }

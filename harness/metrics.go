@@ -175,8 +175,11 @@ func (t *totals) series(name string) *series {
 }
 
 // totals merges all shards and sources.
-func (m *metrics) totals() *totals {
-	t := &totals{actions: map[string]*series{}, counters: map[string]int64{}}
+func (m *metrics) totals() *totals { return m.recorded().plus(m.observed()) }
+
+// recorded merges all shards.
+func (m *metrics) recorded() *totals {
+	t := newTotals()
 	for i := range m.shards {
 		sh := &m.shards[i]
 		sh.mu.Lock()
@@ -194,6 +197,12 @@ func (m *metrics) totals() *totals {
 		t.lag.Merge(&sh.lag)
 		sh.mu.Unlock()
 	}
+	return t
+}
+
+// observed merges all sources.
+func (m *metrics) observed() *totals {
+	t := newTotals()
 	m.mu.Lock()
 	sources := append([]Source(nil), m.sources...)
 	m.mu.Unlock()

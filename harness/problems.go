@@ -53,10 +53,10 @@ func (p *problems) warned() []string {
 }
 
 // noteStuck sees to it that a runner that was abandoned is not asked again.
-func (s *scenarioRun) noteStuck(u *user, err error) {
+func (s *scenarioRun) noteStuck(u *user, counts *counts, err error) {
 	if _, ok := errors.AsType[*StuckError](err); ok {
 		u.abandoned.Store(true)
-		s.stuck.Add(1)
+		counts.stuck.Add(1)
 	}
 }
 

@@ -41,14 +41,14 @@ func (r *Recorder) begin(intended time.Duration) {
 func (r *Recorder) Do(ctx context.Context, a Action, f func(context.Context) error) error {
 	if r.run.plan.Tracer != nil {
 		start, end, err := r.doTraced(ctx, a, f)
-		r.record(a, end-r.from, end-start, err)
+		r.record(a, r.from, end, end-start, err)
 		r.from = end
 		return err
 	}
 	start := r.run.now()
 	err := f(ctx)
 	end := r.run.now()
-	r.record(a, end-r.from, end-start, err)
+	r.record(a, r.from, end, end-start, err)
 	r.from = end
 	return err
 }
@@ -56,17 +56,36 @@ func (r *Recorder) Do(ctx context.Context, a Action, f func(context.Context) err
 // Record adds a measurement that the runner made itself. With an error it
 // counts as a failure, by the same rules as in [Recorder.Do].
 func (r *Recorder) Record(a Action, response, service time.Duration, err error) {
-	r.record(a, response, service, err)
+	end := r.now()
+	r.record(a, end-response, end, service, err)
 }
 
-func (r *Recorder) record(a Action, response, service time.Duration, err error) {
+// record adds what was meant to begin at from.
+func (r *Recorder) record(a Action, from, end, service time.Duration, err error) {
 	if err != nil {
 		if r.isCut(err) {
 			return
 		}
 		r.failures.Add(1)
 	}
-	r.metrics.Load().record(a, response, service, err != nil)
+	r.metricsOf(from, end, err != nil).record(a, end-from, service, err != nil)
+}
+
+// metricsOf is where the numbers of what began and ended at these instants go.
+func (r *Recorder) metricsOf(from, end time.Duration, failed bool) *metrics {
+	m := r.metrics.Load()
+	if s := r.scenario; s.parted != nil && m == s.metrics {
+		return s.metricsOf(s.partOf(from, end, failed))
+	}
+	return m
+}
+
+// now spares loads that all count a look at the clock.
+func (r *Recorder) now() time.Duration {
+	if r.scenario.parted == nil {
+		return 0
+	}
+	return r.run.now()
 }
 
 // isCut reports whether an action failed because the load, or a setup that was
@@ -96,7 +115,10 @@ func (r *Recorder) Pause() { r.from = r.run.now() }
 
 // Add adds to a counter. Adding 0 says that it is counted here, so that a
 // threshold on it finds that nothing happened.
-func (r *Recorder) Add(c Counter, n int64) { r.metrics.Load().count(c, n) }
+func (r *Recorder) Add(c Counter, n int64) {
+	now := r.now()
+	r.metricsOf(now, now, false).count(c, n)
+}
 
 // Observe adds the numbers of something that measures on its own. The same
 // source is added once, whoever brings it, and counts for the load, also when

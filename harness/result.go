@@ -35,7 +35,7 @@ type ScenarioResult struct {
 	Schedule     string                  `json:"schedule"` // in one human line
 	Users        int                     `json:"users"`
 	Ready        int64                   `json:"ready"`        // users whose setup succeeded
-	LoadSeconds  float64                 `json:"load_seconds"` // how long the load was on
+	LoadSeconds  float64                 `json:"load_seconds"` // how long the load was on, without warm-up and cool-down
 	Iterations   Iterations              `json:"iterations"`
 	Iteration    ActionResult            `json:"iteration"`     // whole iterations
 	Setup        map[string]ActionResult `json:"setup_actions"` // before the load
@@ -47,7 +47,24 @@ type ScenarioResult struct {
 	Warnings     []string                `json:"warnings"`
 	Failures     []Failure               `json:"failures"` // the first hundred
 	MoreFailures int                     `json:"more_failures"`
-	Timeline     []Second                `json:"timeline"`
+	Timeline     []Second                `json:"timeline"` // warm-up and cool-down included
+
+	// WarmUp and CoolDown are what does not count; nil when they were not asked
+	// for. Nothing of them is in the fields above, except in the timeline, the
+	// warnings and, after those that count, the failures.
+	WarmUp   *Part `json:"warm_up,omitempty"`
+	CoolDown *Part `json:"cool_down,omitempty"`
+}
+
+// Part is the numbers of a part of the load that does not count.
+type Part struct {
+	Seconds    float64                 `json:"seconds"`
+	Iterations Iterations              `json:"iterations"`
+	Iteration  ActionResult            `json:"iteration"`
+	Actions    map[string]ActionResult `json:"actions"`
+	Counters   map[string]int64        `json:"counters"`
+	Throughput *Throughput             `json:"throughput,omitempty"`
+	Lag        Distribution            `json:"lag"`
 }
 
 // Iterations counts iterations. Started = Succeeded + Failed + Interrupted.
@@ -98,7 +115,7 @@ type Failure struct {
 	Scenario  string  `json:"scenario"`
 	User      int     `json:"user"`
 	Iteration int     `json:"iteration"`
-	Phase     string  `json:"phase"`   // setup, load or cleanup
+	Phase     string  `json:"phase"`   // setup, warm-up, load, cool-down or cleanup
 	Seconds   float64 `json:"seconds"` // when, since the run's beginning
 	Error     string  `json:"error"`
 	Stack     string  `json:"stack,omitempty"` // of a panic, or where it is stuck
@@ -146,11 +163,12 @@ func (s *scenarioRun) result() ScenarioResult {
 	res := ScenarioResult{
 		Name: s.Name, Schedule: s.Schedule.String(), Users: len(s.users),
 		Ready: s.ready.Load(), LoadSeconds: s.loadTime.Seconds(),
-		Iterations: s.iterations(),
+		Iterations: s.counts[counted].iterations(),
 		Iteration:  f.iteration.result(),
 		Setup:      map[string]ActionResult{},
-		Actions:    map[string]ActionResult{},
+		Actions:    f.results(),
 		Counters:   f.counters,
+		Throughput: f.throughput(),
 		Lag:        Distribute(&f.lag),
 		Timeline:   append([]Second{}, s.timeline...),
 		Warnings:   s.problems.warned(),
@@ -158,18 +176,47 @@ func (s *scenarioRun) result() ScenarioResult {
 	for name, a := range s.setup.totals().actions {
 		res.Setup[name] = a.result()
 	}
-	for name, a := range f.actions {
-		res.Actions[name] = a.result()
-	}
-	if f.bytesIntended > 0 {
-		res.Throughput = &Throughput{f.bytesIntended, f.bytesAchieved, float64(f.bytesAchieved) / float64(f.bytesIntended)}
-	}
+	res.Iterations.SetupFailed = s.setupFail.Load()
 	res.Thresholds = []ThresholdResult{}
 	for _, t := range s.Thresholds {
 		res.Thresholds = append(res.Thresholds, s.evaluate(t))
 	}
 	res.Failures, res.MoreFailures = s.problems.list()
+	if s.parted != nil {
+		failures, more := s.parted.problems.list()
+		res.Failures, res.MoreFailures = append(res.Failures, failures...), res.MoreFailures+more
+	}
+	if s.WarmUp > 0 {
+		res.WarmUp = s.partResult(warmUp, min(s.ran, s.parted.from)-s.start)
+	}
+	if s.CoolDown > 0 {
+		res.CoolDown = s.partResult(coolDown, max(s.ran-s.parted.to, 0))
+	}
 	return res
+}
+
+func (s *scenarioRun) partResult(p part, lasted time.Duration) *Part {
+	f := s.parted.final[p]
+	return &Part{
+		Seconds: lasted.Seconds(), Iterations: s.counts[p].iterations(), Iteration: f.iteration.result(),
+		Actions: f.results(), Counters: f.counters, Throughput: f.throughput(), Lag: Distribute(&f.lag),
+	}
+}
+
+func (t *totals) results() map[string]ActionResult {
+	out := make(map[string]ActionResult, len(t.actions))
+	for name, a := range t.actions {
+		out[name] = a.result()
+	}
+	return out
+}
+
+// throughput is nil when no bytes were meant to be sent.
+func (t *totals) throughput() *Throughput {
+	if t.bytesIntended <= 0 {
+		return nil
+	}
+	return &Throughput{t.bytesIntended, t.bytesAchieved, float64(t.bytesAchieved) / float64(t.bytesIntended)}
 }
 
 func (s *series) result() ActionResult {

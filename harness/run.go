@@ -56,22 +56,19 @@ type scenarioRun struct {
 	ended     atomic.Bool  // its load
 	ready     atomic.Int64 // users who are ready
 	active    atomic.Int64 // users who run
-	started   atomic.Int64
-	succeeded atomic.Int64
-	failed    atomic.Int64
-	bare      atomic.Int64 // among the failed: none of their actions failed
 	setupFail atomic.Int64
-	cut       atomic.Int64 // interrupted by the end
-	dropped   atomic.Int64
-	stuck     atomic.Int64
+	counts    [parts]counts
+	parted    *parted // nil when all of the load counts
 
 	problems problems
 	timeline []Second
 	totalsMu sync.Mutex
-	final    *totals // once the load has ended
-	loadTime time.Duration
-	timedOut bool // before its load had ended
-	span     Span // nil without a tracer
+	final    *totals       // of what counts, once the load has ended
+	all      *totals       // of all of it
+	loadTime time.Duration // that counts
+	ran      time.Duration // when the load had ended, since the epoch
+	timedOut bool          // before its load had ended
+	span     Span          // nil without a tracer
 }
 
 type user struct {
@@ -160,6 +157,9 @@ func (r *Run) newScenario(index int, s Scenario) (*scenarioRun, error) {
 		u.rec = &Recorder{run: r, scenario: sr, user: i}
 		u.rec.metrics.Store(sr.setup)
 		sr.users = append(sr.users, u)
+	}
+	if s.WarmUp > 0 || s.CoolDown > 0 {
+		sr.parted = newParted()
 	}
 	sr.ctx, sr.cancel = context.WithCancelCause(r.loadCtx)
 	return sr, nil

@@ -28,6 +28,14 @@ type Scenario struct {
 	// end of the scenario before.
 	StartAfter time.Duration
 
+	// WarmUp and CoolDown are the first and the last time of the schedule that do
+	// not count: what was meant to begin in them is in the timeline and, kept
+	// apart, in the result, but neither in its percentiles, counts and thresholds
+	// nor in the verdict. What fails after the warm-up counts, whenever it began,
+	// and users who are stuck always do. A shared [Source] is cut by the clock. 0
+	// means none. A CoolDown needs a schedule whose length is known.
+	WarmUp, CoolDown time.Duration
+
 	// SetupAtATime is how many runners get ready at a time. 0 means 50.
 	SetupAtATime int
 
@@ -49,6 +57,7 @@ func (s Scenario) Validate() error {
 	} else {
 		errs = append(errs, s.Schedule.Validate())
 	}
+	errs = append(errs, s.validateParts())
 	for _, t := range s.Thresholds {
 		errs = append(errs, t.Validate())
 	}

@@ -54,7 +54,7 @@ func (s *scenarioRun) runSetup(ctx context.Context) {
 // setupFailed counts a user who did not get ready, unless only because the run
 // ends.
 func (s *scenarioRun) setupFailed(ctx context.Context, u *user, err error) {
-	s.noteStuck(u, err)
+	s.noteStuck(u, &s.counts[counted], err)
 	if isCut(ctx, err) {
 		return
 	}

@@ -94,6 +94,6 @@ func (s Shared) drive(d *driver) {
 	}
 	wg.Wait()
 	if !d.halted() {
-		d.drop(int(max(left.Load(), 0)))
+		d.drop(d.now(), int(max(left.Load(), 0)))
 	}
 }

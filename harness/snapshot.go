@@ -121,16 +121,25 @@ type marks struct {
 }
 
 func (s *scenarioRun) marks(now time.Duration) *marks {
-	return &marks{s, now, s.totals(), s.bare.Load(), s.active.Load(), s.ready.Load(), s.iterations()}
+	return &marks{s, now, s.totals(), s.bare(), s.active.Load(), s.ready.Load(), s.iterations()}
 }
 
-// iterations are the counts until now. Nothing holds them still meanwhile.
+// iterations are the counts of all parts until now. Nothing holds them still
+// meanwhile.
 func (s *scenarioRun) iterations() Iterations {
-	return Iterations{
-		Started: s.started.Load(), Succeeded: s.succeeded.Load(), Failed: s.failed.Load(),
-		Interrupted: s.cut.Load(), Dropped: s.dropped.Load(), Stuck: s.stuck.Load(),
-		SetupFailed: s.setupFail.Load(),
+	sum := Iterations{SetupFailed: s.setupFail.Load()}
+	for i := range s.counts {
+		sum = sum.plus(s.counts[i].iterations())
 	}
+	return sum
+}
+
+// bare are the failed iterations of all parts of which no action failed.
+func (s *scenarioRun) bare() (n int64) {
+	for i := range s.counts {
+		n += s.counts[i].bare.Load()
+	}
+	return n
 }
 
 // since is what happened from o to m.

@@ -1,6 +1,10 @@
 package harness
 
-import "github.com/coderscale/scaletest/traffic/histogram"
+import (
+	"maps"
+
+	"github.com/coderscale/scaletest/traffic/histogram"
+)
 
 // Totals are a scenario's sums since its beginning. The histograms are shared
 // with the run: read them, and change nothing.
@@ -64,11 +68,47 @@ func (r *Result) Totals() []Totals {
 		for name, a := range s.Actions {
 			out[i].Actions[name] = a.totals()
 		}
-		if t := s.Throughput; t != nil {
-			out[i].BytesIntended, out[i].BytesAchieved = t.BytesIntended, t.BytesAchieved
+		out[i].addBytes(s.Throughput)
+		for _, p := range []*Part{s.WarmUp, s.CoolDown} {
+			if p != nil {
+				out[i].add(p)
+			}
 		}
 	}
 	return out
+}
+
+// add adds a part that does not count: sums that were shown don't go back.
+func (t *Totals) add(p *Part) {
+	t.Iterations = t.Iterations.plus(p.Iterations)
+	t.Iteration = t.Iteration.plus(p.Iteration)
+	for name, a := range p.Actions {
+		t.Actions[name] = t.Actions[name].plus(a)
+	}
+	t.Counters = maps.Clone(t.Counters)
+	for name, n := range p.Counters {
+		t.Counters[name] += n
+	}
+	t.Lag = sum(t.Lag, p.Lag.Histogram)
+	t.addBytes(p.Throughput)
+}
+
+func (t *Totals) addBytes(o *Throughput) {
+	if o != nil {
+		t.BytesIntended += o.BytesIntended
+		t.BytesAchieved += o.BytesAchieved
+	}
+}
+
+func (a ActionTotals) plus(o ActionResult) ActionTotals {
+	return ActionTotals{sum(a.Response, o.Response.Histogram), sum(a.Service, o.Service.Histogram), a.Errors + o.Errors}
+}
+
+// sum is of copies: a result's histograms stay what they are.
+func sum(a, b *histogram.Histogram) *histogram.Histogram {
+	s := orNone(a).Clone()
+	s.Merge(orNone(b))
+	return s
 }
 
 func (a ActionResult) totals() ActionTotals {

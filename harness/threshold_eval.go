@@ -65,8 +65,8 @@ func (s *scenarioRun) sampled(metric string) string {
 // value is the threshold's left side. False means that there are no samples,
 // and an error that the metric is of another kind.
 func (s *scenarioRun) value(t Threshold) (v float64, ok bool, err error) {
-	f := s.final
-	ended := s.succeeded.Load() + s.failed.Load()
+	f, c := s.final, &s.counts[counted]
+	ended := c.succeeded.Load() + c.failed.Load()
 	if !t.suits() {
 		return 0, false, fmt.Errorf("%s has no %s", t.Metric, t.Aggregate)
 	}
@@ -76,13 +76,13 @@ func (s *scenarioRun) value(t Threshold) (v float64, ok bool, err error) {
 		v, ok = share(t, bad, all)
 		return v, ok, nil
 	case "iteration_errors":
-		v, ok = share(t, s.failed.Load(), ended)
+		v, ok = share(t, c.failed.Load(), ended)
 		return v, ok, nil
 	case "iterations":
 		v, ok = perSecond(t, ended, s.loadTime)
 		return v, ok && ended > 0, nil
 	case "dropped_iterations":
-		v, ok = share(t, s.dropped.Load(), s.dropped.Load()+s.started.Load())
+		v, ok = share(t, c.dropped.Load(), c.dropped.Load()+c.started.Load())
 		return v, ok, nil
 	case "iteration":
 		return s.timeOf(t, &f.iteration.response)
@@ -122,7 +122,8 @@ func (s *scenarioRun) value(t Threshold) (v float64, ok bool, err error) {
 // its iteration fail as well; that is one error. A scenario without actions
 // has its iterations instead.
 func (s *scenarioRun) errors(ended int64) (bad, all int64) {
-	bad = s.bare.Load()
+	bare := s.counts[counted].bare.Load()
+	bad = bare
 	for _, a := range s.final.actions {
 		bad += a.errors
 		all += a.errors + int64(a.response.Count())
@@ -130,7 +131,7 @@ func (s *scenarioRun) errors(ended int64) (bad, all int64) {
 	if all == 0 {
 		return bad, ended
 	}
-	return bad, all + s.bare.Load()
+	return bad, all + bare
 }
 
 func share(t Threshold, part, whole int64) (float64, bool) {

@@ -200,7 +200,7 @@ func (s Turns) driveTurn(d *driver, user int, intended time.Duration, timer *tim
 	for left := s.turn() - 1; ; left-- {
 		t := d.iterate(user, intended, intended)
 		if !t.again && !d.halted() {
-			d.drop(left) // it is stuck
+			d.drop(t.end, left) // it is stuck
 			return t.end
 		}
 		if left == 0 || d.halted() {

@@ -90,7 +90,7 @@ func (r *Run) judgeScenario(found findings, s *scenarioRun, sr *ScenarioResult) 
 		found.add(Error, "%s: no user got ready: %s", s.Name, firstError(sr.Failures))
 	case sr.Ready == 0 && s.timedOut:
 		found.add(Error, "%s: no user got ready before the plan's timeout of %v was over", s.Name, r.plan.Timeout)
-	case s.timedOut && s.cutShort(it):
+	case s.timedOut && s.cutShort(s.iterations()):
 		found.add(Fail, "%s: the plan's timeout of %v was over before the load: %d iterations had ended, %d were cut short",
 			s.Name, r.plan.Timeout, it.Succeeded+it.Failed, it.Interrupted)
 	}
@@ -111,8 +111,8 @@ func (r *Run) judgeScenario(found findings, s *scenarioRun, sr *ScenarioResult) 
 			found.add(Fail, "%s: %s", s.Name, t.Message)
 		}
 	}
-	if it.Stuck > 0 {
-		found.add(Fail, "%s: stuck after their time was over: %s", s.Name, plural(it.Stuck, "user"))
+	if stuck := s.iterations().Stuck; stuck > 0 { // also in the warm-up: they were missing then
+		found.add(Fail, "%s: stuck after their time was over: %s", s.Name, plural(stuck, "user"))
 	}
 }
 
