@@ -79,6 +79,9 @@ func (r *Run) call(ctx context.Context, u *user, f func(context.Context) error) 
 // anything it did. Once ctx is done, no error can be told from the end's own
 // ("use of closed connection"), except those that are never right.
 func isCut(ctx context.Context, err error) bool {
+	if errors.Is(err, errAtBarrier) {
+		return true
+	}
 	if err == nil || ctx.Err() == nil || errors.Is(err, errGoexit) {
 		return false
 	}

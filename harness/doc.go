@@ -35,7 +35,8 @@
 // # Life of a run
 //
 // Runners are made for all users and asked to get ready ([Setuper], not
-// measured). Then the schedules run side by side. At the end of a schedule, or
+// measured). Then the schedules run side by side. Runners that must all be ready
+// at some later point meet at a [Barrier]. At the end of a schedule, or
 // at the first [Run.Stop], no iteration starts any more, [Recorder.Done] is
 // closed, and running iterations have the graceful-stop time; then their
 // context is cancelled, and one that ignores even that is abandoned and

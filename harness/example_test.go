@@ -224,6 +224,34 @@ func ExampleScenario_warmUp() {
 	// Output: 10 in the warm-up, 10 count
 }
 
+// Everybody connects, and nobody types before nine of ten are connected. One who
+// can't connect holds up nobody.
+func ExampleBarrier() {
+	together := &harness.Barrier{Quorum: 0.9, Patience: 10 * time.Second}
+	run, err := harness.Start(context.Background(), harness.Plan{MaxFailures: 1, Scenarios: []harness.Scenario{{
+		Name:     "typists",
+		Schedule: harness.AllAtOnce(10),
+		Runner: together.Among(func(user int) (harness.Runner, error) {
+			return harness.RunnerFunc(func(ctx context.Context, rec *harness.Recorder) error {
+				if user == 7 {
+					return errors.New("connection refused")
+				}
+				if err := together.Wait(ctx, rec); err != nil {
+					return err
+				}
+				return rec.Do(ctx, login, func(context.Context) error { return nil }) // types
+			}), nil
+		}),
+	}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	result := run.Wait()
+	fmt.Println(result.Verdict, result.Scenarios[0].Iterations.Succeeded)
+	// Output: pass 9
+}
+
 func ExampleResult_WriteFile() {
 	dir, err := os.MkdirTemp("", "result")
 	if err != nil {
