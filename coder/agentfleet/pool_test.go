@@ -124,7 +124,7 @@ func TestAPoolWithoutHopeStopsEarly(t *testing.T) {
 	_, err = p.Ensure(t.Context())
 	require.ErrorContains(t, err, "200 of 200 workspaces don't run, for example workspace")
 	require.ErrorContains(t, err, "(403 from POST")
-	require.NoError(t, s.SetRoutes(nil))
+	// The fault stays: a request that was given up may still arrive.
 	there, err := p.withDefaults().workspaces(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, there)
