@@ -120,6 +120,11 @@ func (d *driver) iterate(index int, intended, free time.Duration) turn {
 	})
 	s.active.Add(-1)
 	t := turn{start: out.start, end: out.end}
+	if ended := s.partOf(intended, out.end, out.err != nil); ended != part {
+		counts.started.Add(-1)
+		part, counts, metrics = ended, &s.counts[ended], s.metricsOf(ended)
+		counts.started.Add(1)
+	}
 	if isCut(load, out.err) {
 		endSpan(span, out.err, true)
 		counts.cut.Add(1)
@@ -127,11 +132,6 @@ func (d *driver) iterate(index int, intended, free time.Duration) turn {
 	}
 	u.endTraced(span, out.err, false)
 	t.failed = out.err != nil
-	if ended := s.partOf(intended, out.end, t.failed); ended != part {
-		counts.started.Add(-1)
-		part, counts, metrics = ended, &s.counts[ended], s.metricsOf(ended)
-		counts.started.Add(1)
-	}
 	metrics.recordIteration(out.end-intended, out.end-out.start, t.failed)
 	if t.failed {
 		s.iterationFailed(u, part, out.err)

@@ -116,13 +116,13 @@ func (s *scenarioRun) partAt(at time.Duration) part {
 	return counted
 }
 
-// partOf is the part of what ended, whether or not it began in another. Its time
-// goes by its beginning, so that what was slow to warm up stays apart. A failure
-// after the warm-up counts, whenever what failed began: users who are there all
-// the time may have one long iteration.
+// partOf is the part of what ended. It goes by its beginning, so that what was
+// slow to warm up stays apart. But what fails after the warm-up counts, and so
+// does what lasts longer than all of it: users who are there all the time have
+// one long iteration.
 func (s *scenarioRun) partOf(from, end time.Duration, failed bool) part {
 	p := s.partAt(from)
-	if failed && p == warmUp && end >= s.parted.from {
+	if p == warmUp && end >= s.parted.from && (failed || end-from > s.WarmUp) {
 		return counted
 	}
 	return p

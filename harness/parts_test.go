@@ -108,6 +108,18 @@ func TestUserWhoFailsAfterTheWarmUpCountsWheneverItBegan(t *testing.T) {
 	})
 }
 
+func TestUserWhoIsThereAllTheTimeCounts(t *testing.T) {
+	for name, r := range map[string]harness.Runner{"succeeds": stays(), "is interrupted": takes(time.Hour)} {
+		bubble(t, func(t *testing.T) {
+			p := planOf(harness.AllAtOnce(3).Hold(time.Minute), r)
+			p.GracefulStop, p.Scenarios[0].WarmUp = time.Second, 10*time.Second
+			s := run(t, p).Scenarios[0]
+			require.EqualValues(t, 3, s.Iterations.Succeeded+s.Iterations.Interrupted, name)
+			require.Zero(t, s.WarmUp.Iterations, name)
+		})
+	}
+}
+
 func TestDroppedAndLateStartsInTheWarmUpAreNotInvalid(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := harness.ConstantArrivals(10, 30*time.Second, 1)

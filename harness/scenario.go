@@ -32,8 +32,9 @@ type Scenario struct {
 	// not count: what was meant to begin in them is in the timeline and, kept
 	// apart, in the result, but neither in its percentiles, counts and thresholds
 	// nor in the verdict. What fails after the warm-up counts, whenever it began,
-	// and users who are stuck always do. A shared [Source] is cut by the clock. 0
-	// means none. A CoolDown needs a schedule whose length is known.
+	// and so does what lasts longer than the whole warm-up; users who are stuck
+	// always do. A shared [Source] is cut by the clock. 0 means none. A CoolDown
+	// needs a schedule whose length is known.
 	WarmUp, CoolDown time.Duration
 
 	// SetupAtATime is how many runners get ready at a time. 0 means 50.
