@@ -85,7 +85,10 @@ func (f File) Plan(r Resources) (harness.Plan, error) {
 
 // scenario makes the harness' scenario.
 func (s Scenario) scenario(r Resources, part runners.Range) (harness.Scenario, error) {
-	out := harness.Scenario{Name: s.name(), StartAfter: time.Duration(s.StartAfter)}
+	out := harness.Scenario{
+		Name: s.name(), StartAfter: time.Duration(s.StartAfter),
+		WarmUp: time.Duration(s.WarmUp), CoolDown: time.Duration(s.CoolDown),
+	}
 	for _, text := range s.Thresholds {
 		t, err := harness.ParseThreshold(text)
 		if err != nil {
@@ -115,7 +118,7 @@ func (s Scenario) scenario(r Resources, part runners.Range) (harness.Scenario, e
 		load.Shape = traffic.For{Shape: load.Shape, Duration: length}
 		out.Schedule = harness.AtATime(len(workspaces), s.Concurrency).Lasting(length)
 	default:
-		out.Schedule = harness.AllAtOnce(len(workspaces)).Hold(length)
+		out.Schedule = s.held(len(workspaces))
 	}
 	switch s.Kind {
 	case Terminal:
@@ -136,6 +139,14 @@ func (s Scenario) scenario(r Resources, part runners.Range) (harness.Scenario, e
 		out.Runner = runners.Watch(workspaces)
 	}
 	return out, nil
+}
+
+// held keeps all users there for the duration, once they have come.
+func (s Scenario) held(users int) harness.Schedule {
+	if s.RampUp == 0 {
+		return harness.AllAtOnce(users).Hold(time.Duration(s.Duration))
+	}
+	return harness.RampUsers(users, time.Duration(s.RampUp)).Hold(time.Duration(s.Duration - s.RampUp))
 }
 
 func (s Scenario) load() traffic.Load {

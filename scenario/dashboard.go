@@ -14,6 +14,6 @@ func (s Scenario) dashboard(out harness.Scenario, r Resources, part runners.Rang
 	}
 	interval := time.Duration(s.interval())
 	out.Runner = runners.DashboardConfig{People: people, Interval: interval, Jitter: time.Duration(s.Jitter)}.Runner()
-	out.Schedule = harness.AllAtOnce(len(people)).Hold(time.Duration(s.Duration))
+	out.Schedule = s.held(len(people))
 	return out, nil
 }

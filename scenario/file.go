@@ -98,6 +98,15 @@ type Scenario struct {
 	// StartAfter delays it.
 	StartAfter Duration `yaml:"start_after,omitempty" json:"start_after,omitempty"`
 
+	// RampUp lets the users of a terminal, ssh, app, dashboard or watch come one
+	// after the other, in the first part of the duration. 0 means all at once.
+	RampUp Duration `yaml:"ramp_up,omitempty" json:"ramp_up,omitempty"`
+
+	// WarmUp and CoolDown are the first and the last part of the duration that do
+	// not count. They are for all kinds but build.
+	WarmUp   Duration `yaml:"warm_up,omitempty" json:"warm_up,omitempty"`
+	CoolDown Duration `yaml:"cool_down,omitempty" json:"cool_down,omitempty"`
+
 	// Targets are a share ("50%") or a range ("0:100", "25%:50%") of the
 	// workspaces or, for a dashboard, of the users. Empty is all.
 	Targets Targets `yaml:"targets,omitempty" json:"targets,omitempty"`

@@ -137,18 +137,19 @@ var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // allowed are the fields that kinds have, besides those that all have.
 var allowed = map[Kind][]string{
-	Terminal:  {"bytes_per_tick", "tick_interval", "concurrency"},
-	SSH:       {"bytes_per_tick", "tick_interval", "concurrency", "ssh_mode"},
-	App:       {"bytes_per_tick", "tick_interval", "concurrency", "app", "app_mode"},
-	Dashboard: {"interval", "jitter"},
-	API:       {"rate", "virtual_users", "calls"},
+	Terminal:  {"ramp_up", "warm_up", "cool_down", "bytes_per_tick", "tick_interval", "concurrency"},
+	SSH:       {"ramp_up", "warm_up", "cool_down", "bytes_per_tick", "tick_interval", "concurrency", "ssh_mode"},
+	App:       {"ramp_up", "warm_up", "cool_down", "bytes_per_tick", "tick_interval", "concurrency", "app", "app_mode"},
+	Dashboard: {"ramp_up", "warm_up", "cool_down", "interval", "jitter"},
+	API:       {"warm_up", "cool_down", "rate", "virtual_users", "calls"},
 	Build:     {"build"},
-	Watch:     {},
+	Watch:     {"ramp_up", "warm_up", "cool_down"},
 }
 
 // given are the fields of some kinds that are set.
 func (s Scenario) given() map[string]bool {
 	return map[string]bool{
+		"ramp_up": s.RampUp != 0, "warm_up": s.WarmUp != 0, "cool_down": s.CoolDown != 0,
 		"bytes_per_tick": s.BytesPerTick != 0, "tick_interval": s.TickInterval != 0,
 		"concurrency": s.Concurrency != 0, "app": s.App != "", "app_mode": s.AppMode != "", "ssh_mode": s.SSHMode != "", "build": s.Build != "",
 		"interval": s.Interval != 0, "jitter": s.Jitter != 0,
@@ -168,7 +169,7 @@ func (s Scenario) validate() error {
 	for _, f := range fields {
 		delete(given, f)
 	}
-	for _, f := range []string{"bytes_per_tick", "tick_interval", "concurrency", "app", "app_mode", "ssh_mode", "build", "interval", "jitter", "rate", "virtual_users", "calls"} {
+	for _, f := range []string{"ramp_up", "warm_up", "cool_down", "bytes_per_tick", "tick_interval", "concurrency", "app", "app_mode", "ssh_mode", "build", "interval", "jitter", "rate", "virtual_users", "calls"} {
 		if given[f] {
 			add("%s means nothing for kind %s", f, s.Kind)
 		}
@@ -181,6 +182,9 @@ func (s Scenario) validate() error {
 	}
 	if s.Kind != Build && s.Duration <= 0 {
 		add("there is no duration, want one such as 30m")
+	}
+	if err := s.validateParts(); err != nil {
+		errs = append(errs, err)
 	}
 	if s.Kind == API {
 		if !(s.Rate > 0) {
@@ -200,6 +204,25 @@ func (s Scenario) validate() error {
 		if _, err := harness.ParseThreshold(t); err != nil {
 			add("threshold %q: %v", t, err)
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// validateParts reports what is wrong with how the duration is divided.
+func (s Scenario) validateParts() error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if s.RampUp < 0 || s.WarmUp < 0 || s.CoolDown < 0 {
+		add("ramp_up, warm_up or cool_down is negative")
+	}
+	if s.Concurrency > 0 && (s.RampUp > 0 || s.CoolDown > 0) {
+		add("ramp_up and cool_down are for targets that all have their load at once: want none with concurrency")
+	}
+	if s.RampUp > 0 && s.RampUp >= s.Duration {
+		add("ramp_up is %v, want less than the duration of %v", s.RampUp, s.Duration)
+	}
+	if apart := s.WarmUp + s.CoolDown; apart > 0 && apart >= s.Duration {
+		add("warm_up and cool_down are %v together, want less than the duration of %v: nothing would count", apart, s.Duration)
 	}
 	return errors.Join(errs...)
 }

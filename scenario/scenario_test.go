@@ -124,6 +124,8 @@ scenarios:
 		}, false},
 		{"turns that never end", "scenarios: [{kind: app, app: wsra, duration: 1s, concurrency: 2}, {kind: watch, duration: 1s, concurrency: 2}]\n",
 			[]string{"want none with app wsra", "scenario 2 (watch): concurrency means nothing for kind watch"}, true},
+		{"parts that leave nothing", "scenarios: [{kind: ssh, duration: 1m, ramp_up: 1m, warm_up: 40s, cool_down: 20s}, {name: b, kind: ssh, duration: 1m, concurrency: 2, ramp_up: 1s}, {kind: build, warm_up: 1s}, {kind: api, duration: 1m, ramp_up: 1s}]\n",
+			[]string{"ramp_up is 1m", "nothing would count", "scenario 2 (b): ramp_up and cool_down are for targets", "warm_up means nothing for kind build", "ramp_up means nothing for kind api"}, true},
 		{"too much together", "scenarios: [{kind: ssh, duration: 1s, targets: 60%}, {kind: app, duration: 1s, targets: 50%}]\n", []string{"add up to more than 100%"}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -187,6 +189,25 @@ func TestTargetsTakeTurnsWhenTheyAreAskedTo(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "5 users, 2 at a time", plan.Scenarios[0].Schedule.String())
 	require.Equal(t, 3*time.Minute, plan.Length())
+}
+
+func TestUsersComeOneAfterTheOtherAndTheEndsDoNotCountWhenAskedTo(t *testing.T) {
+	const text = `scenarios: [
+  {kind: terminal, duration: 10m, ramp_up: 1m, warm_up: 2m, cool_down: 30s},
+  {kind: dashboard, duration: 10m, ramp_up: 1m},
+]`
+	require.NoError(t, schema(t).Validate(asJSON(t, text)))
+	f, err := scenario.Parse([]byte(text))
+	require.NoError(t, err)
+	plan, err := f.Plan(resources(5))
+	require.NoError(t, err)
+	require.NoError(t, plan.Validate())
+	for _, s := range plan.Scenarios {
+		require.Equal(t, "users: 0 to 5 over 1m0s, then 5 for 9m0s", s.Schedule.String())
+	}
+	require.Equal(t, 10*time.Minute, plan.Length(), "as long as without")
+	require.Equal(t, 2*time.Minute, plan.Scenarios[0].WarmUp)
+	require.Equal(t, 30*time.Second, plan.Scenarios[0].CoolDown)
 }
 
 func TestTargetsThatAreNotThereAreAnError(t *testing.T) {
