@@ -8,6 +8,7 @@ import (
 	"github.com/coderscale/scaletest/coder"
 	"github.com/coderscale/scaletest/coder/agentfleet"
 	"github.com/coderscale/scaletest/coder/codertest"
+	"github.com/coderscale/scaletest/coder/tailnet"
 	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/runners"
 	"github.com/coderscale/scaletest/traffic"
@@ -91,6 +92,22 @@ func ExampleSSH() {
 	res := act("ssh", runners.SSH(workspaces, dialer, load), harness.AllAtOnce(3).Hold(time.Second))
 	fmt.Println("wrong or missing echoes:", res.Actions["ssh_echo"].Errors)
 	// Output: wrong or missing echoes: 0
+}
+
+// A tunnel to each workspace, through the deployment's relay. With a URL it is asked
+// for once a second; without one the agents are asked for signs of life.
+func ExampleTunnelConfig() {
+	_, client, workspaces, leave := stage()
+	defer leave()
+	net, err := tailnet.Open(context.Background(), tailnet.Config{Client: client})
+	if err != nil {
+		panic(err)
+	}
+	defer net.Close()
+	tunnel := runners.TunnelConfig{Workspaces: workspaces, Dial: net.Dial, Ping: net.Ping, Timeout: time.Minute}
+	res := act("tunnel", tunnel.Runner(), harness.AllAtOnce(3).Hold(time.Second))
+	fmt.Println("without a sign of life:", res.Actions["tunnel_ping"].Errors)
+	// Output: without a sign of life: 0
 }
 
 // A load through the app proxy to an app that echoes WebSocket messages.
