@@ -44,7 +44,7 @@ type Config struct {
 	// Queue is how many packets wait between the stack and the device. 0 means 512.
 	Queue int
 
-	// Batch is how many packets are handled at a time, at most 128. 0 means 4.
+	// Batch is how many packets are handled at a time, at most 128. 0 means 8.
 	Batch int
 
 	// OnEvent is told what happens to links and peers. It must not block. Nil
