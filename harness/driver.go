@@ -114,10 +114,7 @@ func (d *driver) iterate(index int, intended, free time.Duration) turn {
 	counts, metrics := &s.counts[part], s.metricsOf(part)
 	counts.started.Add(1)
 	s.active.Add(1)
-	out := d.run.call(ctx, u, func(ctx context.Context) error {
-		metrics.recordLag(d.now() - max(intended, free))
-		return u.runner.Run(ctx, u.rec)
-	})
+	out := d.attempt(u, job{ctx, metrics, max(intended, free)})
 	s.active.Add(-1)
 	t := turn{start: out.start, end: out.end}
 	if ended := s.partOf(intended, out.end, out.err != nil); ended != part {

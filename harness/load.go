@@ -32,7 +32,11 @@ func (s *scenarioRun) runLoad(start time.Duration, late bool) {
 		guard.Go(func() { s.markSources(driven) })
 	}
 	if !s.halted() && s.ready.Load() > 0 {
-		s.Schedule.drive(&driver{scenarioRun: s})
+		d := &driver{scenarioRun: s}
+		s.Schedule.drive(d)
+		for _, u := range s.users {
+			d.dismiss(u)
+		}
 	}
 	s.timedOut = errors.Is(context.Cause(s.ctx), errTimeout)
 	s.end()

@@ -223,5 +223,6 @@ func (s RampingUsers) visit(d *driver, there context.Context, user int, intended
 	ctx, cancel := context.WithTimeoutCause(d.ctx, until+s.finish-d.now(), errRampDown)
 	defer cancel()
 	d.users[user].rec.stint.Store(&stint{ctx: ctx, done: leaving.Done()})
+	defer d.dismiss(d.users[user])
 	return d.stay(user, intended, until, leaving.Done(), timer)
 }

@@ -77,6 +77,7 @@ type user struct {
 	labels    context.Context // carries the label, made once
 	runner    Runner
 	rec       *Recorder
+	worker    *worker // nil unless it runs iterations
 	ready     bool
 	abandoned atomic.Bool
 }

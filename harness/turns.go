@@ -189,6 +189,7 @@ func (s Turns) drive(d *driver) {
 					return
 				}
 				intended = s.driveTurn(d, user, intended, timer)
+				d.dismiss(d.users[user])
 			}
 		})
 	}
