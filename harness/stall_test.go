@@ -42,29 +42,38 @@ func (s stall) finish(t time.Duration) time.Duration {
 	return s.to + s.service - (s.from - t) // what was left of it
 }
 
-// truth is the queue by arithmetic: arrivals in order, each taken by the
-// server's place that is free first. It knows nothing of the harness.
+// truth is that of arrivals at a constant rate.
 func (s stall) truth() (response, service []time.Duration) {
-	free := make([]time.Duration, s.concurrent)
+	var due []time.Duration
 	for k := 0; ; k++ {
-		due := time.Duration(math.Round(float64(k) / s.rate * 1e9))
-		if due >= s.length {
-			slices.Sort(response)
-			slices.Sort(service)
-			return response, service
+		at := time.Duration(math.Round(float64(k) / s.rate * 1e9))
+		if at >= s.length {
+			return s.queue(due)
 		}
+		due = append(due, at)
+	}
+}
+
+// queue is the truth of arrivals by arithmetic: in their order, each is taken by
+// the server's place that is free first. It knows nothing of the harness.
+func (s stall) queue(due []time.Duration) (response, service []time.Duration) {
+	free := make([]time.Duration, s.concurrent)
+	for _, at := range due {
 		place := 0
 		for i, f := range free {
 			if f < free[place] {
 				place = i
 			}
 		}
-		begin := max(due, free[place])
+		begin := max(at, free[place])
 		end := s.finish(begin)
 		free[place] = end
-		response = append(response, end-due)
+		response = append(response, end-at)
 		service = append(service, end-begin)
 	}
+	slices.Sort(response)
+	slices.Sort(service)
+	return response, service
 }
 
 func percentile(sorted []time.Duration, p float64) float64 {
