@@ -20,8 +20,16 @@ type Counter struct{ id int }
 // made.
 type registry struct {
 	mu    sync.Mutex
-	names []string
+	names []name
 	ids   map[string]int
+	tags  map[int]map[string]int // numbers of what has tags, by the one without
+}
+
+// name is that of a number: the text, or the number of the one without tags.
+type name struct {
+	text string
+	base int
+	tags string
 }
 
 var actions, counters registry
@@ -31,30 +39,32 @@ var nameRule = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 // builtin are metrics that the harness itself has.
 var builtin = map[string]bool{
 	"errors": true, "iterations": true, "iteration": true, "iteration_errors": true,
-	"dropped_iterations": true, "throughput": true, "lag": true,
+	"dropped_iterations": true, "throughput": true, "lag": true, "disconnects": true,
 }
 
-func (r *registry) id(kind, name string) int {
-	if !nameRule.MatchString(name) || builtin[name] {
-		panic(fmt.Sprintf("harness: %s %q: want lower-case letters, digits and '_', beginning with a letter, and none of the harness' own names", kind, name))
+func (r *registry) id(kind, text string) int {
+	if !nameRule.MatchString(text) || builtin[text] {
+		panic(fmt.Sprintf("harness: %s %q: want lower-case letters, digits and '_', beginning with a letter, and none of the harness' own names", kind, text))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if id, ok := r.ids[name]; ok {
+	if id, ok := r.ids[text]; ok {
 		return id
 	}
 	if r.ids == nil {
 		r.ids = map[string]int{}
 	}
-	r.ids[name] = len(r.names)
-	r.names = append(r.names, name)
-	return len(r.names) - 1
+	n := len(r.names)
+	r.ids[text] = n
+	r.names = append(r.names, name{text: text, base: n})
+	return n
 }
 
+// name is the text, without tags.
 func (r *registry) name(id int) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.names[id]
+	return r.names[r.names[id].base].text
 }
 
 // NewAction names an action: lower-case letters, digits and underscores. It
@@ -69,20 +79,26 @@ func NewCounter(name string) Counter { return Counter{counters.id("counter", nam
 // that the harness has itself, and the actions and counters that have been made.
 func Metrics() []string {
 	names := slices.Sorted(maps.Keys(builtin))
-	for _, name := range actions.all() {
+	for _, name := range slices.Sorted(slices.Values(actions.all())) {
 		names = append(names, name, name+"_service", name+"_errors")
 	}
-	return append(names, counters.all()...)
+	return append(names, slices.Sorted(slices.Values(counters.all()))...)
 }
 
 func (r *registry) all() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.names)
+	return slices.Collect(maps.Keys(r.ids))
 }
 
-// String is the action's name.
-func (a Action) String() string { return actions.name(a.id) }
+// String is the action's name, with its tags: "login{attempt=first}".
+func (a Action) String() string {
+	base, tags := actions.split(a.id)
+	if tags == "" {
+		return actions.name(base)
+	}
+	return actions.name(base) + "{" + tags + "}"
+}
 
 // String is the counter's name.
 func (c Counter) String() string { return counters.name(c.id) }

@@ -22,6 +22,7 @@ func (s *scenarioRun) runLoad(start time.Duration, late bool) {
 	}
 	s.start = start
 	s.beginParts(start)
+	s.running.Store(true)
 	for _, u := range s.users {
 		u.rec.metrics.Store(s.metrics)
 	}
@@ -29,7 +30,7 @@ func (s *scenarioRun) runLoad(start time.Duration, late bool) {
 	var guard sync.WaitGroup
 	guard.Go(func() { s.enforceEnd(driven) })
 	if s.parted != nil {
-		guard.Go(func() { s.markSources(driven) })
+		guard.Go(func() { s.markBounds(driven) })
 	}
 	if !s.halted() && s.ready.Load() > 0 {
 		d := &driver{scenarioRun: s}
@@ -78,20 +79,29 @@ func (s *scenarioRun) halted() bool { return s.run.stopping() || s.ctx.Err() != 
 func (s *scenarioRun) freeze() {
 	s.totalsMu.Lock()
 	defer s.totalsMu.Unlock()
-	if s.parted == nil {
-		s.final = s.metrics.totals()
-		s.all = s.final
-		return
-	}
-	s.finishParts()
-	s.final = s.parted.final[counted]
+	final := s.partsNow()
+	s.final = &final
 	s.all = newTotals()
-	for _, t := range s.parted.final {
-		s.all.plus(t)
+	for _, p := range final {
+		if p != nil {
+			s.all.plus(p.totals)
+		}
 	}
 }
 
-// totals are the sums until now, and the final ones when the load has ended.
+// sums are the numbers of a part until now, and the final ones when the load has
+// ended.
+func (s *scenarioRun) sums(p part) *partSums {
+	s.totalsMu.Lock()
+	defer s.totalsMu.Unlock()
+	if s.final != nil {
+		return s.final[p]
+	}
+	return s.partsNow()[p]
+}
+
+// totals are the sums of all parts until now, and the final ones when the load
+// has ended.
 func (s *scenarioRun) totals() *totals {
 	s.totalsMu.Lock()
 	defer s.totalsMu.Unlock()

@@ -39,6 +39,7 @@ type counter struct {
 type series struct {
 	response, service histogram.Histogram // of those that succeeded
 	errors            int64
+	tags              map[string]*series // by set of tags; part of the sums above
 }
 
 func (s *series) record(response, service time.Duration, failed bool) {
@@ -54,6 +55,23 @@ func (s *series) merge(o *series) {
 	s.response.Merge(&o.response)
 	s.service.Merge(&o.service)
 	s.errors += o.errors
+	for tags, t := range o.tags {
+		s.tagged(tags).merge(t)
+	}
+}
+
+// since is what was added from o to s. o may be nil.
+func (s *series) since(o *series) *series {
+	if o == nil {
+		o = &series{}
+	}
+	d := &series{errors: s.errors - o.errors}
+	d.response.Merge(s.response.Since(&o.response))
+	d.service.Merge(s.service.Since(&o.service))
+	for tags, t := range s.tags {
+		d.tagged(tags).merge(t.since(o.tags[tags]))
+	}
+	return d
 }
 
 func newMetrics() *metrics { return &metrics{shards: make([]metricShard, percore.Count())} }
@@ -129,10 +147,11 @@ type Collection struct{ t *totals }
 
 // Action adds an action's successes and errors. The histograms are not kept.
 func (c *Collection) Action(a Action, response, service *histogram.Histogram, errors int64) {
-	s := c.t.series(a.String())
-	s.response.Merge(response)
-	s.service.Merge(service)
-	s.errors += errors
+	c.t.add(a, func(s *series) {
+		s.response.Merge(response)
+		s.service.Merge(service)
+		s.errors += errors
+	})
 }
 
 // Counter adds to a counter.
@@ -185,7 +204,7 @@ func (m *metrics) recorded() *totals {
 		sh.mu.Lock()
 		for id, s := range sh.series {
 			if s != nil {
-				t.series(actions.name(id)).merge(s)
+				t.add(Action{id}, func(sum *series) { sum.merge(s) })
 			}
 		}
 		for id, c := range sh.counters {

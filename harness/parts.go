@@ -80,9 +80,14 @@ func (s Scenario) validateParts() error {
 type parted struct {
 	from, to time.Duration // since the run's epoch
 	metrics  [parts]*metrics
-	sources  [2]*totals     // their sums at from and to; nil where there is no such part
-	final    [parts]*totals // once the load has ended
+	bounds   [2]*bound // at from and to; nil where there is no such part, or not yet
 	problems problems
+}
+
+// bound is what had been counted where a part ends, of what goes by the clock.
+type bound struct {
+	sources     *totals
+	connections connectionSums
 }
 
 func newParted() *parted {
@@ -136,9 +141,9 @@ func (s *scenarioRun) metricsOf(p part) *metrics {
 	return s.parted.metrics[p]
 }
 
-// markSources notes the sums of sources where a part ends: what they measure
-// goes by the clock, because they don't say when it began.
-func (s *scenarioRun) markSources(driven <-chan struct{}) {
+// markBounds notes the sums of sources and connections where a part ends: they
+// go by the clock, because sources don't say when what they measure began.
+func (s *scenarioRun) markBounds(driven <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for i, at := range []time.Duration{s.parted.from, s.parted.to} {
@@ -150,23 +155,40 @@ func (s *scenarioRun) markSources(driven <-chan struct{}) {
 		case <-timer.C:
 		case <-driven:
 		}
-		s.parted.sources[i] = s.metrics.observed()
+		b := s.boundNow()
+		s.totalsMu.Lock()
+		s.parted.bounds[i] = b
+		s.totalsMu.Unlock()
 	}
 }
 
-// finishParts makes the numbers of each part final.
-func (s *scenarioRun) finishParts() {
-	p, end := s.parted, s.metrics.observed()
-	before, after := p.sources[0], p.sources[1]
+func (s *scenarioRun) boundNow() *bound { return &bound{s.metrics.observed(), s.connections.now()} }
+
+// partsNow are the numbers of each part until now. s.totalsMu is held.
+func (s *scenarioRun) partsNow() (sums [parts]*partSums) {
+	end := s.boundNow()
+	if s.parted == nil {
+		sums[counted] = &partSums{s.metrics.recorded().plus(end.sources), end.connections.since(connectionSums{})}
+		return sums
+	}
+	before, after := s.parted.bounds[0], s.parted.bounds[1]
 	if before == nil {
-		before = newTotals()
+		before = &bound{sources: newTotals()}
 	}
 	if after == nil {
 		after = end
 	}
-	p.final[counted] = s.metrics.recorded().plus(after.since(before))
-	p.final[warmUp] = p.metrics[warmUp].recorded().plus(before)
-	p.final[coolDown] = p.metrics[coolDown].recorded().plus(end.since(after))
+	recorded := func(p part) *totals { return s.parted.metrics[p].recorded() }
+	sums[counted] = &partSums{s.metrics.recorded().plus(after.sources.since(before.sources)), after.connections.since(before.connections)}
+	sums[warmUp] = &partSums{recorded(warmUp).plus(before.sources), before.connections.since(connectionSums{})}
+	sums[coolDown] = &partSums{recorded(coolDown).plus(end.sources.since(after.sources)), end.connections.since(after.connections)}
+	return sums
+}
+
+// partSums are the numbers of a part.
+type partSums struct {
+	totals      *totals
+	connections *Connections // nil when there were none
 }
 
 // countedTime is how much of the time from start to end counts.
@@ -198,19 +220,13 @@ func (t *totals) plus(o *totals) *totals {
 	return t
 }
 
-// since is what was added to the sums of sources from o to t.
+// since is what was added from o to t.
 func (t *totals) since(o *totals) *totals {
 	d := newTotals()
 	for name, a := range t.actions {
-		before := o.actions[name]
-		if before == nil {
-			before = &series{}
-		}
-		s := d.series(name)
-		s.response.Merge(a.response.Since(&before.response))
-		s.service.Merge(a.service.Since(&before.service))
-		s.errors = a.errors - before.errors
+		d.actions[name] = a.since(o.actions[name])
 	}
+	d.iteration.merge(t.iteration.since(&o.iteration))
 	for name, n := range t.counters {
 		d.counters[name] = n - o.counters[name]
 	}

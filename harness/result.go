@@ -42,6 +42,7 @@ type ScenarioResult struct {
 	Actions      map[string]ActionResult `json:"actions"`       // of the load
 	Counters     map[string]int64        `json:"counters"`
 	Throughput   *Throughput             `json:"throughput,omitempty"`
+	Connections  *Connections            `json:"connections,omitempty"`
 	Lag          Distribution            `json:"lag"` // the generator's own lateness
 	Thresholds   []ThresholdResult       `json:"thresholds"`
 	Warnings     []string                `json:"warnings"`
@@ -65,6 +66,8 @@ type Part struct {
 	Counters   map[string]int64        `json:"counters"`
 	Throughput *Throughput             `json:"throughput,omitempty"`
 	Lag        Distribution            `json:"lag"`
+
+	Connections *Connections `json:"connections,omitempty"`
 }
 
 // Iterations counts iterations. Started = Succeeded + Failed + Interrupted.
@@ -84,6 +87,10 @@ type ActionResult struct {
 	Errors   int64        `json:"errors"` // failures
 	Response Distribution `json:"response"`
 	Service  Distribution `json:"service"`
+
+	// Tags are the parts of the action that have tags, by "key=value,key=value":
+	// see [Action.Tag]. They are in the numbers above.
+	Tags map[string]ActionResult `json:"tags,omitempty"`
 }
 
 // Distribution is a histogram and its usual percentiles, in seconds.
@@ -159,7 +166,7 @@ func (r *Run) makeResult() *Result {
 }
 
 func (s *scenarioRun) result() ScenarioResult {
-	f := s.final
+	f := s.final[counted].totals
 	res := ScenarioResult{
 		Name: s.Name, Schedule: s.Schedule.String(), Users: len(s.users),
 		Ready: s.ready.Load(), LoadSeconds: s.loadTime.Seconds(),
@@ -168,10 +175,10 @@ func (s *scenarioRun) result() ScenarioResult {
 		Setup:      map[string]ActionResult{},
 		Actions:    f.results(),
 		Counters:   f.counters,
-		Throughput: f.throughput(),
-		Lag:        Distribute(&f.lag),
-		Timeline:   append([]Second{}, s.timeline...),
-		Warnings:   s.problems.warned(),
+		Throughput: f.throughput(), Connections: s.final[counted].connections,
+		Lag:      Distribute(&f.lag),
+		Timeline: append([]Second{}, s.timeline...),
+		Warnings: s.problems.warned(),
 	}
 	for name, a := range s.setup.totals().actions {
 		res.Setup[name] = a.result()
@@ -196,10 +203,11 @@ func (s *scenarioRun) result() ScenarioResult {
 }
 
 func (s *scenarioRun) partResult(p part, lasted time.Duration) *Part {
-	f := s.parted.final[p]
+	f := s.final[p].totals
 	return &Part{
 		Seconds: lasted.Seconds(), Iterations: s.counts[p].iterations(), Iteration: f.iteration.result(),
 		Actions: f.results(), Counters: f.counters, Throughput: f.throughput(), Lag: Distribute(&f.lag),
+		Connections: s.final[p].connections,
 	}
 }
 
@@ -220,10 +228,17 @@ func (t *totals) throughput() *Throughput {
 }
 
 func (s *series) result() ActionResult {
-	return ActionResult{
+	r := ActionResult{
 		Count: s.response.Count(), Errors: s.errors,
 		Response: Distribute(&s.response), Service: Distribute(&s.service),
 	}
+	for tags, t := range s.tags {
+		if r.Tags == nil {
+			r.Tags = map[string]ActionResult{}
+		}
+		r.Tags[tags] = t.result()
+	}
+	return r
 }
 
 // Distribute summarises a histogram.

@@ -26,6 +26,7 @@ type Run struct {
 	stopOnce  sync.Once
 	cutoff    atomic.Int64 // when the load was cut short, since the epoch
 	aborted   atomic.Bool
+	broken    atomic.Pointer[string] // the threshold that ended the load
 	stopped   bool // before the load had ended by itself
 	stacks    stacks
 	watch     *selfWatch
@@ -53,6 +54,7 @@ type scenarioRun struct {
 	endOnce sync.Once
 
 	begun     atomic.Bool  // its load, or the setup before a late one
+	running   atomic.Bool  // its load has begun, and start says when
 	ended     atomic.Bool  // its load
 	ready     atomic.Int64 // users who are ready
 	active    atomic.Int64 // users who run
@@ -60,15 +62,17 @@ type scenarioRun struct {
 	counts    [parts]counts
 	parted    *parted // nil when all of the load counts
 
+	connections connections
+
 	problems problems
 	timeline []Second
 	totalsMu sync.Mutex
-	final    *totals       // of what counts, once the load has ended
-	all      *totals       // of all of it
-	loadTime time.Duration // that counts
-	ran      time.Duration // when the load had ended, since the epoch
-	timedOut bool          // before its load had ended
-	span     Span          // nil without a tracer
+	final    *[parts]*partSums // once the load has ended
+	all      *totals           // of all parts
+	loadTime time.Duration     // that counts
+	ran      time.Duration     // when the load had ended, since the epoch
+	timedOut bool              // before its load had ended
+	span     Span              // nil without a tracer
 }
 
 type user struct {
@@ -228,7 +232,7 @@ func (r *Run) main(ctx context.Context) {
 	} else {
 		r.runTogether()
 	}
-	r.stopped = r.stopping()
+	r.stopped = r.stopping() && r.broken.Load() == nil
 	r.endLoad(nil)
 	r.phase("cleanup")
 	r.runCleanup()

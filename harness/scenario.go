@@ -61,6 +61,9 @@ func (s Scenario) Validate() error {
 	errs = append(errs, s.validateParts())
 	for _, t := range s.Thresholds {
 		errs = append(errs, t.Validate())
+		if t.Phase == WarmUp && s.WarmUp <= 0 || t.Phase == CoolDown && s.CoolDown <= 0 {
+			errs = append(errs, fmt.Errorf("threshold %q: the scenario has no %s", t, t.Phase))
+		}
 	}
 	for _, n := range []struct {
 		name  string
@@ -80,7 +83,8 @@ func (s Scenario) Validate() error {
 // acceptable.
 func (s Scenario) decidesOnErrors() bool {
 	for _, t := range s.Thresholds {
-		if t.Metric == "errors" || t.Metric == "iteration_errors" {
+		whole := t.Phase.orNone() == "" && t.Tags == ""
+		if whole && (t.Metric == "errors" || t.Metric == "iteration_errors") {
 			return true
 		}
 	}

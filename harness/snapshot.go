@@ -37,6 +37,9 @@ type Second struct {
 	BytesAchieved int64 `json:"bytes_achieved,omitempty"`
 	Errors        int64 `json:"errors"` // failed actions, and iterations that failed without one
 
+	Connections int64 `json:"connections,omitempty"` // open at its end
+	Disconnects int64 `json:"disconnects,omitempty"` // lost in it
+
 	LagP99 float64 `json:"lag_p99"` // seconds
 	CPU    float64 `json:"cpu"`     // of this process, in cores
 }
@@ -99,6 +102,7 @@ func (r *Run) snapshots(start time.Duration, quit <-chan struct{}) {
 		select {
 		case <-timer.C:
 			take(false)
+			r.abort()
 		case <-quit:
 			timer.Stop()
 			take(true)
@@ -118,10 +122,11 @@ type marks struct {
 	totals              *totals
 	bare, active, ready int64
 	iterations          Iterations
+	connections         connectionSums
 }
 
 func (s *scenarioRun) marks(now time.Duration) *marks {
-	return &marks{s, now, s.totals(), s.bare(), s.active.Load(), s.ready.Load(), s.iterations()}
+	return &marks{s, now, s.totals(), s.bare(), s.active.Load(), s.ready.Load(), s.iterations(), s.connections.now()}
 }
 
 // iterations are the counts of all parts until now. Nothing holds them still
@@ -155,6 +160,7 @@ func (m *marks) since(o *marks) Second {
 		LagP99:        m.totals.lag.Since(&o.totals.lag).Percentile(99).Seconds(),
 	}
 	sec.Errors = m.bare - o.bare
+	sec.Connections, sec.Disconnects = m.connections.open, m.connections.lost-o.connections.lost
 	for name, a := range m.totals.actions {
 		before := o.totals.actions[name]
 		if before == nil {
@@ -181,7 +187,7 @@ func (m *marks) since(o *marks) Second {
 // empty reports whether nothing happened.
 func (s Second) empty() bool {
 	return s.Started == 0 && s.Failed == 0 && s.Dropped == 0 && s.Errors == 0 &&
-		len(s.Actions) == 0 && len(s.Counters) == 0 && s.BytesIntended == 0 && s.BytesAchieved == 0
+		len(s.Actions) == 0 && len(s.Counters) == 0 && s.Disconnects == 0 && s.BytesIntended == 0 && s.BytesAchieved == 0
 }
 
 // Line is the heartbeat: one line for people, with the same columns each
@@ -213,6 +219,9 @@ func (s Second) Line() string {
 		}
 	}
 	fmt.Fprintf(&b, "  %d errors", s.Errors)
+	if s.Disconnects > 0 {
+		fmt.Fprintf(&b, "  %d disconnected", s.Disconnects)
+	}
 	if s.Dropped > 0 {
 		fmt.Fprintf(&b, "  %d dropped", s.Dropped)
 	}

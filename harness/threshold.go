@@ -14,6 +14,17 @@ import (
 //	harness.P99("echo").Below(250 * time.Millisecond)
 //	echo: p(99)<250ms
 //
+// It is about what counts of the load, unless it names another phase, and about
+// all of a metric, unless it names tags:
+//
+//	harness.P99("login").Tagged("region", "eu").In(harness.During).Below(time.Second)
+//	login{region=eu}@during: p(99)<1s
+//
+// One that is to end the load as soon as it is broken says so:
+//
+//	harness.Rate("errors").Below(0.2).AbortOnFail(10 * time.Second)
+//	errors: rate<20% abort after 10s
+//
 // A threshold on a metric without samples fails: nothing was shown.
 type Threshold struct {
 	// Metric is what is looked at:
@@ -27,6 +38,7 @@ type Threshold struct {
 	//	iterations                  ended ones: count; rate, per second
 	//	dropped_iterations          count; rate, as a share of the intended
 	//	throughput                  rate: bytes sent as a share of those intended
+	//	disconnects                 connections that were lost: count; rate, for each connection
 	//	lag                         how late the generator itself was: p(N), avg, ...
 	//	a counter's name            count; rate, per second
 	Metric string
@@ -39,15 +51,94 @@ type Threshold struct {
 
 	// Value is the limit: seconds for times, otherwise a number.
 	Value float64
+
+	// Tags narrow an action, its _service and _errors, or errors, down to what
+	// was recorded with all of these: "key=value,key=value", by key. See
+	// [Action.Tag]. Empty is all.
+	Tags string
+
+	// Phase is what part of the run is looked at. Empty is [Load].
+	Phase Phase
+
+	// Abort ends the load as soon as the threshold is broken: it is looked at
+	// once a second, on what its phase has recorded so far. Running iterations
+	// have the graceful-stop time, and the verdict is [Fail].
+	Abort bool
+
+	// AbortDelay is how long the phase must have lasted before Abort looks, so
+	// that a few first samples don't decide.
+	AbortDelay time.Duration
+}
+
+// Phase is a part of a run that a [Threshold] can be about.
+type Phase string
+
+// The phases of a scenario. Those of a [Disruption] are sums over all
+// disruptions of the plan.
+const (
+	Setup    Phase = "setup"     // what Setup recorded, before the load
+	WarmUp   Phase = "warm-up"   // see Scenario.WarmUp
+	Load     Phase = "load"      // what counts
+	CoolDown Phase = "cool-down" // see Scenario.CoolDown
+	Before   Phase = "before"    // the part of the load before the first disruption
+	During   Phase = "during"    // from its beginning until it is over and recovered from
+	After    Phase = "after"     // from then on
+)
+
+var phases = []Phase{Setup, WarmUp, Load, CoolDown, Before, During, After}
+
+// disrupted reports whether the phase is one of a disruption.
+func (p Phase) disrupted() bool { return p == Before || p == During || p == After }
+
+// orNone has one way to say what is the default.
+func (p Phase) orNone() Phase {
+	if p == Load {
+		return ""
+	}
+	return p
+}
+
+// AbortOnFail returns the threshold with Abort and AbortDelay.
+func (t Threshold) AbortOnFail(delay time.Duration) Threshold {
+	t.Abort, t.AbortDelay = true, delay
+	return t
+}
+
+// scope is what a threshold is about.
+type scope struct {
+	metric, aggregate, tags string
+	phase                   Phase
+}
+
+func (s scope) tagged(key, value string) scope {
+	s.tags = withTag(s.tags, key, value)
+	return s
+}
+
+func (s scope) threshold(op string, value float64) Threshold {
+	return Threshold{Metric: s.metric, Aggregate: s.aggregate, Op: op, Value: value, Tags: s.tags, Phase: s.phase}
 }
 
 // Expr is the left side of a threshold.
-type Expr struct{ metric, aggregate string }
+type Expr struct{ scope }
+
+// Tagged narrows it down to what has this tag, and those that were asked for
+// before: see [Action.Tag].
+func (e Expr) Tagged(key, value string) Expr { return Expr{e.tagged(key, value)} }
+
+// In is about another phase than [Load].
+func (e Expr) In(p Phase) Expr { e.phase = p.orNone(); return e }
 
 // P is the p-th percentile of an action's response time, or of another metric
 // that is a time.
 func P(p float64, metric string) Expr {
-	return Expr{metric, percentileName(p)}
+	return exprOf(metric, percentileName(p))
+}
+
+func exprOf(metric, aggregate string) Expr { return Expr{scope{metric: metric, aggregate: aggregate}} }
+
+func rateOf(metric, aggregate string) RateExpr {
+	return RateExpr{scope{metric: metric, aggregate: aggregate}}
 }
 
 // percentileName has no exponent, which is not part of the syntax.
@@ -66,44 +157,46 @@ func P95(metric string) Expr { return P(95, metric) }
 func P99(metric string) Expr { return P(99, metric) }
 
 // Avg is the mean.
-func Avg(metric string) Expr { return Expr{metric, "avg"} }
+func Avg(metric string) Expr { return exprOf(metric, "avg") }
 
 // Max is the longest.
-func Max(metric string) Expr { return Expr{metric, "max"} }
+func Max(metric string) Expr { return exprOf(metric, "max") }
 
 // Min is the shortest.
-func Min(metric string) Expr { return Expr{metric, "min"} }
+func Min(metric string) Expr { return exprOf(metric, "min") }
 
 // Count is a number of events.
-func Count(metric string) RateExpr { return RateExpr{metric, "count"} }
+func Count(metric string) RateExpr { return rateOf(metric, "count") }
 
 // Rate is a share of events, or a number per second: see [Threshold.Metric].
-func Rate(metric string) RateExpr { return RateExpr{metric, "rate"} }
+func Rate(metric string) RateExpr { return rateOf(metric, "rate") }
 
 // Below demands less than d.
-func (e Expr) Below(d time.Duration) Threshold {
-	return Threshold{e.metric, e.aggregate, "<", d.Seconds()}
-}
+func (e Expr) Below(d time.Duration) Threshold { return e.threshold("<", d.Seconds()) }
 
 // Above demands more than d.
-func (e Expr) Above(d time.Duration) Threshold {
-	return Threshold{e.metric, e.aggregate, ">", d.Seconds()}
-}
+func (e Expr) Above(d time.Duration) Threshold { return e.threshold(">", d.Seconds()) }
 
 // RateExpr is the left side of a threshold on a number.
-type RateExpr struct{ metric, aggregate string }
+type RateExpr struct{ scope }
+
+// Tagged narrows it down as [Expr.Tagged] does.
+func (e RateExpr) Tagged(key, value string) RateExpr { return RateExpr{e.tagged(key, value)} }
+
+// In is about another phase than [Load].
+func (e RateExpr) In(p Phase) RateExpr { e.phase = p.orNone(); return e }
 
 // Below demands less than v.
-func (e RateExpr) Below(v float64) Threshold { return Threshold{e.metric, e.aggregate, "<", v} }
+func (e RateExpr) Below(v float64) Threshold { return e.threshold("<", v) }
 
 // AtMost demands v or less.
-func (e RateExpr) AtMost(v float64) Threshold { return Threshold{e.metric, e.aggregate, "<=", v} }
+func (e RateExpr) AtMost(v float64) Threshold { return e.threshold("<=", v) }
 
 // Above demands more than v.
-func (e RateExpr) Above(v float64) Threshold { return Threshold{e.metric, e.aggregate, ">", v} }
+func (e RateExpr) Above(v float64) Threshold { return e.threshold(">", v) }
 
 // AtLeast demands v or more.
-func (e RateExpr) AtLeast(v float64) Threshold { return Threshold{e.metric, e.aggregate, ">=", v} }
+func (e RateExpr) AtLeast(v float64) Threshold { return e.threshold(">=", v) }
 
 // aggregates are those that a metric of the harness has. For actions and
 // counters it is known only when they have been seen.
@@ -112,6 +205,7 @@ var aggregates = map[string]func(Threshold) bool{
 	"iteration_errors":   Threshold.isNumber,
 	"iterations":         Threshold.isNumber,
 	"dropped_iterations": Threshold.isNumber,
+	"disconnects":        Threshold.isNumber,
 	"throughput":         func(t Threshold) bool { return t.Aggregate == "rate" },
 	"lag":                func(t Threshold) bool { return t.Aggregate != "rate" },
 }
@@ -121,11 +215,14 @@ func (t Threshold) Validate() error {
 	if math.IsNaN(t.Value) || math.IsInf(t.Value, 0) || t.isTime() && math.Abs(t.Value) > maxSeconds {
 		return fmt.Errorf("threshold \"%s: %s%s\": the limit is %v, want a finite number", t.Metric, t.Aggregate, t.Op, t.Value)
 	}
+	if t.AbortDelay < 0 || t.AbortDelay > 0 && !t.Abort {
+		return fmt.Errorf("threshold \"%s: %s%s%s\": AbortDelay is %v, want 0 or more, and only with Abort", t.Metric, t.Aggregate, t.Op, t.limit(), t.AbortDelay)
+	}
 	again, err := ParseThreshold(t.String())
 	if err != nil {
 		return err
 	}
-	if again.Metric != t.Metric || again.Aggregate != t.Aggregate || again.Op != t.Op {
+	if again.Metric != t.Metric || again.Aggregate != t.Aggregate || again.Op != t.Op || again.Tags != t.Tags {
 		return fmt.Errorf("threshold %q: want a metric, an aggregate and a limit, as in \"echo: p(99)<250ms\"", t)
 	}
 	return nil
@@ -139,7 +236,21 @@ func (t Threshold) suits() bool {
 
 // String is the threshold as [ParseThreshold] reads it.
 func (t Threshold) String() string {
-	return fmt.Sprintf("%s: %s%s%s", t.Metric, t.Aggregate, t.Op, t.limit())
+	text := t.Metric
+	if t.Tags != "" {
+		text += "{" + t.Tags + "}"
+	}
+	if t.Phase.orNone() != "" {
+		text += "@" + string(t.Phase)
+	}
+	text += fmt.Sprintf(": %s%s%s", t.Aggregate, t.Op, t.limit())
+	if t.Abort {
+		text += " abort"
+	}
+	if t.AbortDelay != 0 {
+		text += " after " + t.AbortDelay.String()
+	}
+	return text
 }
 
 func (t Threshold) limit() string {

@@ -18,41 +18,59 @@ type ThresholdResult struct {
 	Message   string   `json:"message"` // one line for people
 }
 
-// evaluate looks at a scenario's end.
+// evaluate looks at a phase's end.
 func (s *scenarioRun) evaluate(t Threshold) ThresholdResult {
+	v := s.view(t.Phase)
+	if v == nil {
+		v = &view{totals: newTotals()} // it never began
+	}
+	return v.evaluate(t)
+}
+
+// evaluate looks at what a phase has recorded.
+func (v *view) evaluate(t Threshold) ThresholdResult {
 	r := ThresholdResult{Threshold: t.String()}
-	v, ok, err := s.value(t)
+	value, ok, err := v.value(t)
 	switch {
 	case err != nil:
 		r.Message = fmt.Sprintf("%s: %v", t, err)
 		return r
 	case !ok:
-		r.Message = fmt.Sprintf("%s: no samples%s", t, s.sampled(t.Metric))
+		r.Message = fmt.Sprintf("%s: no samples%s", t, v.sampled(t))
 		return r
 	}
-	r.Value, r.Passed = &v, t.holds(v)
-	shown := trimFloat(math.Round(v*1e6) / 1e6)
-	if t.isTime() {
-		shown = roundDuration(time.Duration(v * 1e9)).String()
-	}
+	r.Value, r.Passed = &value, t.holds(value)
 	verb := "holds"
 	if !r.Passed {
 		verb = "is broken"
 	}
-	r.Message = fmt.Sprintf("%s %s: %s", t, verb, shown)
+	r.Message = fmt.Sprintf("%s %s: %s", t, verb, t.shown(value))
 	return r
 }
 
+// shown is a value of the threshold's kind, for people.
+func (t Threshold) shown(v float64) string {
+	if t.isTime() {
+		return roundDuration(time.Duration(v * 1e9)).String()
+	}
+	return trimFloat(math.Round(v*1e6) / 1e6)
+}
+
 // sampled names what there are samples of, in case the metric is misspelt.
-func (s *scenarioRun) sampled(metric string) string {
-	if builtin[metric] {
+func (v *view) sampled(t Threshold) string {
+	if builtin[t.Metric] && t.Tags == "" {
 		return ""
 	}
 	var names []string
-	for name := range s.final.actions {
+	for name, a := range v.totals.actions {
 		names = append(names, name)
+		if t.Tags != "" {
+			for tags := range a.tags {
+				names = append(names, name+"{"+tags+"}")
+			}
+		}
 	}
-	for name := range s.final.counters {
+	for name := range v.totals.counters {
 		names = append(names, name)
 	}
 	if len(names) == 0 {
@@ -64,30 +82,36 @@ func (s *scenarioRun) sampled(metric string) string {
 
 // value is the threshold's left side. False means that there are no samples,
 // and an error that the metric is of another kind.
-func (s *scenarioRun) value(t Threshold) (v float64, ok bool, err error) {
-	f, c := s.final, &s.counts[counted]
-	ended := c.succeeded.Load() + c.failed.Load()
+func (v *view) value(t Threshold) (value float64, ok bool, err error) {
+	f, it := v.totals, v.iterations
+	ended := it.Succeeded + it.Failed
 	if !t.suits() {
 		return 0, false, fmt.Errorf("%s has no %s", t.Metric, t.Aggregate)
 	}
 	switch t.Metric {
 	case "errors":
-		bad, all := s.errors(ended)
-		v, ok = share(t, bad, all)
-		return v, ok, nil
+		bad, all := v.errors(t.Tags, ended)
+		value, ok = share(t, bad, all)
+		return value, ok, nil
 	case "iteration_errors":
-		v, ok = share(t, c.failed.Load(), ended)
-		return v, ok, nil
+		value, ok = share(t, it.Failed, ended)
+		return value, ok, nil
 	case "iterations":
-		v, ok = perSecond(t, ended, s.loadTime)
-		return v, ok && ended > 0, nil
+		value, ok = perSecond(t, ended, v.lasted)
+		return value, ok && ended > 0, nil
 	case "dropped_iterations":
-		v, ok = share(t, c.dropped.Load(), c.dropped.Load()+c.started.Load())
-		return v, ok, nil
+		value, ok = share(t, it.Dropped, it.Dropped+it.Started)
+		return value, ok, nil
+	case "disconnects":
+		if v.connections == nil {
+			return 0, false, nil
+		}
+		value, ok = share(t, v.connections.Lost, v.connections.Count)
+		return value, ok, nil
 	case "iteration":
-		return s.timeOf(t, &f.iteration.response)
+		return v.timeOf(t, &f.iteration.response)
 	case "lag":
-		return s.timeOf(t, &f.lag)
+		return v.timeOf(t, &f.lag)
 	case "throughput":
 		if f.bytesIntended == 0 {
 			return 0, false, nil
@@ -95,36 +119,43 @@ func (s *scenarioRun) value(t Threshold) (v float64, ok bool, err error) {
 		return float64(f.bytesAchieved) / float64(f.bytesIntended), true, nil
 	}
 	if a, ok := f.actions[t.Metric]; ok {
-		return s.timeOf(t, &a.response)
+		return v.timeOf(t, &a.with(t.Tags).response)
 	}
 	if n, ok := f.counters[t.Metric]; ok {
-		if !t.isNumber() {
+		switch {
+		case !t.isNumber():
 			return 0, false, fmt.Errorf("%s is a counter, which has count and rate but no %s", t.Metric, t.Aggregate)
+		case t.Tags != "":
+			return 0, false, fmt.Errorf("%s is a counter, which has no tags", t.Metric)
 		}
-		v, ok = perSecond(t, n, s.loadTime)
-		return v, ok, nil
+		value, ok = perSecond(t, n, v.lasted)
+		return value, ok, nil
 	}
 	if name, ok := strings.CutSuffix(t.Metric, "_service"); ok && f.actions[name] != nil {
-		return s.timeOf(t, &f.actions[name].service)
+		return v.timeOf(t, &f.actions[name].with(t.Tags).service)
 	}
 	if name, ok := strings.CutSuffix(t.Metric, "_errors"); ok && f.actions[name] != nil {
-		a := f.actions[name]
+		a := f.actions[name].with(t.Tags)
 		if !t.isNumber() {
 			return 0, false, fmt.Errorf("%s is a number of errors, which has count and rate but no %s", t.Metric, t.Aggregate)
 		}
-		v, ok = share(t, a.errors, a.errors+int64(a.response.Count()))
-		return v, ok, nil
+		value, ok = share(t, a.errors, a.errors+int64(a.response.Count()))
+		return value, ok, nil
 	}
 	return 0, false, nil
 }
 
 // errors counts what a person would count. An action that fails usually makes
 // its iteration fail as well; that is one error. A scenario without actions
-// has its iterations instead.
-func (s *scenarioRun) errors(ended int64) (bad, all int64) {
-	bare := s.counts[counted].bare.Load()
+// has its iterations instead, which have no tags.
+func (v *view) errors(tags string, ended int64) (bad, all int64) {
+	bare := v.bare
+	if tags != "" {
+		bare, ended = 0, 0
+	}
 	bad = bare
-	for _, a := range s.final.actions {
+	for _, a := range v.totals.actions {
+		a = a.with(tags)
 		bad += a.errors
 		all += a.errors + int64(a.response.Count())
 	}
@@ -151,7 +182,7 @@ func perSecond(t Threshold, n int64, d time.Duration) (float64, bool) {
 	return float64(n) / d.Seconds(), d > 0
 }
 
-func (s *scenarioRun) timeOf(t Threshold, h *histogram.Histogram) (v float64, ok bool, err error) {
+func (v *view) timeOf(t Threshold, h *histogram.Histogram) (value float64, ok bool, err error) {
 	if h.Count() == 0 {
 		return 0, false, nil
 	}
@@ -165,8 +196,8 @@ func (s *scenarioRun) timeOf(t Threshold, h *histogram.Histogram) (v float64, ok
 	case "med":
 		return h.Percentile(50).Seconds(), true, nil
 	case "count", "rate":
-		v, ok = perSecond(t, int64(h.Count()), s.loadTime)
-		return v, ok, nil
+		value, ok = perSecond(t, int64(h.Count()), v.lasted)
+		return value, ok, nil
 	}
 	p, ok := t.percentile()
 	return h.Percentile(p).Seconds(), ok, nil

@@ -30,6 +30,12 @@ func TestTypedThresholdsAreTheSameAsTheirText(t *testing.T) {
 		"echo: p(99.99999999999)<1s":    harness.P(99.99999999999, "echo").Below(time.Second),
 		"echo: p(99)<2562047h0m0s":      harness.P99("echo").Below(2562047 * time.Hour),
 		"dropped_iterations: rate<0.07": harness.Rate("dropped_iterations").Below(0.07),
+		"disconnects: rate<0.01":        harness.Rate("disconnects").Below(0.01),
+		"echo@warm-up: p(99)<1s":        harness.P99("echo").In(harness.WarmUp).Below(time.Second),
+		"echo: p(99)<1s":                harness.P99("echo").In(harness.Load).Below(time.Second),
+		"echo{a=1,b=x-2}@after: p(50)<1s abort": harness.P50("echo").Tagged("b", "x-2").Tagged("a", "1").In(harness.After).
+			Below(time.Second).AbortOnFail(0),
+		"errors{region=eu_west}: rate<0.2 abort after 10s": harness.Rate("errors").Tagged("region", "eu west").Below(0.2).AbortOnFail(10 * time.Second),
 	} {
 		require.Equal(t, want, th.String())
 		require.NoError(t, th.Validate())
@@ -51,6 +57,14 @@ func TestTypedThresholdsThatCantBeAreRefused(t *testing.T) {
 		{Metric: "Echo", Aggregate: "p(99)", Op: "<", Value: 1},
 		{Metric: "echo ", Aggregate: "p(99)", Op: "<", Value: 1},
 		{Metric: "echo", Aggregate: "p(99.0)", Op: "<", Value: 1},
+		{Metric: "echo", Aggregate: "p(99)", Op: "<", Value: 1, Phase: "later"},
+		{Metric: "echo", Aggregate: "p(99)", Op: "<", Value: 1, Tags: "b=1,a=1"},
+		{Metric: "echo", Aggregate: "p(99)", Op: "<", Value: 1, Tags: "a"},
+		{Metric: "echo", Aggregate: "p(99)", Op: "<", Value: 1, AbortDelay: 1},
+		{Metric: "echo", Aggregate: "p(99)", Op: "<", Value: 1, Abort: true, AbortDelay: -1},
+		harness.P99("echo").Tagged("A", "1").Below(1),
+		harness.P99("iteration").Tagged("a", "1").Below(1),
+		harness.P99("disconnects").Below(1),
 		harness.P(101, "echo").Below(1),
 		harness.P(-1, "echo").Below(1),
 		harness.P(math.NaN(), "echo").Below(1),

@@ -53,6 +53,9 @@ func (f findings) verdict() (Verdict, []string) {
 // judge gives the verdict and the reasons for it.
 func (r *Run) judge(res *Result) (Verdict, []string) {
 	found := findings{}
+	if broken := r.broken.Load(); broken != nil {
+		found.add(Fail, "%s", *broken)
+	}
 	var failed int64
 	first := ""
 	for i, s := range r.scenarios {
@@ -100,10 +103,10 @@ func (r *Run) judgeScenario(found findings, s *scenarioRun, sr *ScenarioResult) 
 	if intended := it.Started + it.Dropped; exceeds(it.Dropped, intended) {
 		found.add(Invalid, "%s: %d of %d iterations were dropped because no user was free in time: give the schedule more users, or ask for less", s.Name, it.Dropped, intended)
 	}
-	if f := s.final; exceeds(f.sourceDropped, f.sourceIntended) {
+	if f := s.final[counted].totals; exceeds(f.sourceDropped, f.sourceIntended) {
 		found.add(Invalid, "%s: this process was too slow to send %d of %d ticks: use a faster or a second machine, or ask for less", s.Name, f.sourceDropped, f.sourceIntended)
 	}
-	if p99 := s.final.lag.Percentile(99); p99 > r.plan.MaxLag {
+	if p99 := s.final[counted].totals.lag.Percentile(99); p99 > r.plan.MaxLag {
 		found.add(Invalid, "%s: this process was late by %v at the 99th percentile, more than %v: the machine is too busy; use a faster or a second one, or ask for less", s.Name, roundDuration(p99), r.plan.MaxLag)
 	}
 	for _, t := range sr.Thresholds {

@@ -1,0 +1,64 @@
+package harness
+
+import "time"
+
+// view is what a phase of a scenario has recorded.
+type view struct {
+	totals      *totals
+	iterations  Iterations
+	bare        int64 // failed iterations of which no action failed
+	connections *Connections
+	begin       time.Duration // since the run's epoch
+	lasted      time.Duration
+}
+
+// view looks at a phase, also while it goes on. Nil says that it has not begun.
+func (s *scenarioRun) view(p Phase) *view {
+	if !s.running.Load() {
+		return nil
+	}
+	switch p {
+	case Setup:
+		t := s.setup.totals()
+		return &view{totals: t, iterations: Iterations{SetupFailed: s.setupFail.Load()}, begin: s.start, lasted: s.start}
+	case WarmUp:
+		return s.partView(warmUp)
+	case CoolDown:
+		return s.partView(coolDown)
+	case Before, During, After:
+		return nil
+	}
+	return s.partView(counted)
+}
+
+// partView is a part of the load.
+func (s *scenarioRun) partView(p part) *view {
+	from, to := s.partTimes(p)
+	v := &view{begin: from, lasted: to - from, iterations: s.counts[p].iterations(), bare: s.counts[p].bare.Load()}
+	sums := s.sums(p)
+	if v.lasted < 0 || sums == nil {
+		return nil
+	}
+	v.totals, v.connections = sums.totals, sums.connections
+	return v
+}
+
+// partTimes are the beginning of a part, and its end or now.
+func (s *scenarioRun) partTimes(p part) (from, to time.Duration) {
+	from, to = s.start, s.run.now()
+	if s.ended.Load() {
+		to = s.ran
+	}
+	if s.parted == nil {
+		return from, to
+	}
+	switch p {
+	case warmUp:
+		to = min(to, s.parted.from)
+	case coolDown:
+		from = s.parted.to
+	default:
+		from, to = max(from, s.parted.from), min(to, s.parted.to)
+	}
+	return from, to
+}
