@@ -18,6 +18,8 @@ type metrics struct {
 	mu      sync.Mutex
 	sources []Source
 	known   map[Source]bool
+
+	collecting sync.Mutex // sources are asked one at a time
 }
 
 type metricShard struct {
@@ -136,8 +138,8 @@ func (m *metrics) observe(s Source) {
 
 // Source is something that measures on its own, such as a traffic.Pump that
 // all users of a scenario share. Collect is called once a second, and once at
-// the end, while runners run; it should return soon. Its numbers are sums since
-// the beginning.
+// the end, and where a part of the load ends, while runners run; it should return
+// soon. Never twice at the same time. Its numbers are sums since the beginning.
 type Source interface {
 	Collect(into *Collection)
 }
@@ -225,6 +227,8 @@ func (m *metrics) observed() *totals {
 	m.mu.Lock()
 	sources := append([]Source(nil), m.sources...)
 	m.mu.Unlock()
+	m.collecting.Lock()
+	defer m.collecting.Unlock()
 	for _, s := range sources {
 		s.Collect(&Collection{t})
 	}
