@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -30,12 +31,15 @@ const (
 
 // connections are a scenario's.
 type connections struct {
-	mu       sync.Mutex
-	live     map[*Connection]bool // open or lost
-	sums     connectionSums
-	lost     int64 // bytes, of those that are closed
-	repeated int64
+	mu     sync.Mutex
+	live   map[*Connection]bool // open or lost
+	sums   connectionSums
+	gone   map[*Connection]losses // of those that are closed and had any, if anybody asks
+	wanted bool                   // somebody will
 }
+
+// losses are bytes of a connection.
+type losses struct{ lost, repeated int64 }
 
 // connectionSums count since the beginning, except open and live.
 type connectionSums struct {
@@ -113,12 +117,39 @@ func (c *Connection) Close() {
 	}
 	c.state = connectionClosed
 	c.of.sums.live--
-	if c.losses != nil {
-		lost, repeated := c.losses()
-		c.of.lost += lost
-		c.of.repeated += repeated
+	if l := c.account(); c.of.wanted && l != (losses{}) {
+		if c.of.gone == nil {
+			c.of.gone = map[*Connection]losses{}
+		}
+		c.of.gone[c] = l
 	}
+	c.losses = nil
 	delete(c.of.live, c)
+}
+
+// account asks for the losses until now. c.of.mu is held.
+func (c *Connection) account() losses {
+	if c.losses == nil {
+		return losses{}
+	}
+	lost, repeated := c.losses()
+	return losses{lost, repeated}
+}
+
+// each are the losses of all that are accounted for.
+func (c *connections) each() map[*Connection]losses {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := maps.Clone(c.gone)
+	if all == nil {
+		all = map[*Connection]losses{}
+	}
+	for conn := range c.live {
+		if l := conn.account(); l != (losses{}) {
+			all[conn] = l
+		}
+	}
+	return all
 }
 
 func (c *connections) now() connectionSums {
@@ -139,6 +170,12 @@ type Connections struct {
 	LostShare float64      `json:"lost_share"` // of Count: above 1 when they were lost again and again
 	Restored  int64        `json:"restored"`   // times that one came back
 	Reconnect Distribution `json:"reconnect"`  // from the loss until then
+
+	// BytesLost and BytesRepeated are what is missing for good, and what came
+	// twice, of the connections that are accounted for. They are there for the
+	// parts of a disruption, and nil elsewhere.
+	BytesLost     *PerConnection `json:"bytes_lost,omitempty"`
+	BytesRepeated *PerConnection `json:"bytes_repeated,omitempty"`
 }
 
 // since are the connections from o to s. Nil says that there were none.

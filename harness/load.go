@@ -22,6 +22,7 @@ func (s *scenarioRun) runLoad(start time.Duration, late bool) {
 	}
 	s.start = start
 	s.beginParts(start)
+	s.first.Store(s.fullMarks(start))
 	s.running.Store(true)
 	for _, u := range s.users {
 		u.rec.metrics.Store(s.metrics)

@@ -30,30 +30,50 @@ func (r *Run) runTogether() {
 		}
 		r.phase("load")
 		begin := r.now()
-		var scenarios sync.WaitGroup
-		for i, s := range r.scenarios {
-			delay := r.plan.delay(i) - r.plan.Baseline
-			scenarios.Go(func() { s.runLoad(begin+delay, delay > 0) })
-		}
-		scenarios.Wait()
+		r.disturb(begin, func() {
+			var scenarios sync.WaitGroup
+			for i, s := range r.scenarios {
+				delay := r.plan.delay(i) - r.plan.Baseline
+				scenarios.Go(func() { s.runLoad(begin+delay, delay > 0) })
+			}
+			scenarios.Wait()
+		})
 	})
 }
 
 // runSequence runs the scenarios one after the other.
 func (r *Run) runSequence() {
 	r.watchLoad(r.now(), func() {
-		for i, s := range r.scenarios {
-			if r.plan.Baseline > 0 {
-				r.phase("baseline")
+		begin := r.now() + r.plan.delay(0)
+		r.disturb(begin, func() {
+			for i, s := range r.scenarios {
+				if r.plan.Baseline > 0 {
+					r.phase("baseline")
+				}
+				r.sleepUntil(r.now() + r.plan.delay(i))
+				r.phase("setup")
+				s.begun.Store(true)
+				r.runSetup([]*scenarioRun{s})
+				r.phase("load")
+				s.runLoad(r.now(), false)
 			}
-			r.sleepUntil(r.now() + r.plan.delay(i))
-			r.phase("setup")
-			s.begun.Store(true)
-			r.runSetup([]*scenarioRun{s})
-			r.phase("load")
-			s.runLoad(r.now(), false)
-		}
+		})
 	})
+}
+
+// disturb does the plan's disruptions while f makes the load that begins then.
+func (r *Run) disturb(begin time.Duration, f func()) {
+	if len(r.plan.Disruptions) == 0 {
+		f()
+		return
+	}
+	r.disruptor.begin = begin
+	ends := make(chan struct{})
+	var disrupting sync.WaitGroup
+	disrupting.Go(func() { r.disruptor.disrupt(ends) })
+	f()
+	close(ends)
+	disrupting.Wait()
 }
 
 // watchLoad takes a snapshot each second while f makes the load.

@@ -156,6 +156,9 @@ func (s *scenarioRun) markBounds(driven <-chan struct{}) {
 		case <-driven:
 		}
 		b := s.boundNow()
+		if i == 0 {
+			s.first.Store(s.fullMarks(s.run.now()))
+		}
 		s.totalsMu.Lock()
 		s.parted.bounds[i] = b
 		s.totalsMu.Unlock()

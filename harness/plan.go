@@ -38,6 +38,10 @@ type Plan struct {
 	// it comes to rest.
 	Baseline time.Duration
 
+	// Disruptions are done to what is tested while the load is on, in this order
+	// and one at a time.
+	Disruptions []Disruption
+
 	// Seed decides everything random. 0 takes one from the run's ID.
 	Seed uint64
 
@@ -82,7 +86,9 @@ type Plan struct {
 	OnSnapshot func(Snapshot)
 
 	// OnPhase is called when a phase begins: "setup", "load", "cleanup", "done",
-	// and "baseline" if there is one. In a sequence the first ones repeat.
+	// and "baseline" if there is one. In a sequence the first ones repeat. Of
+	// disruptions it is told while the load is on: "disruption NAME", "undo NAME",
+	// "recovered from NAME".
 	OnPhase func(phase string)
 
 	// Tracer gets a span for the run and for each scenario, setup, iteration,
@@ -131,6 +137,7 @@ func (p Plan) Validate() error {
 	if p.MaxFailures < 0 {
 		errs = append(errs, fmt.Errorf("MaxFailures is %d, want 0 or more", p.MaxFailures))
 	}
+	errs = append(errs, p.validateDisruptions())
 	if p.Sequence && p.Stagger > 0 {
 		errs = append(errs, errors.New("a Stagger is for scenarios side by side, and Sequence runs them one after the other: want at most one of the two"))
 	}

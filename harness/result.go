@@ -26,7 +26,11 @@ type Result struct {
 	Generator     Generator         `json:"generator"`
 	Configuration map[string]string `json:"configuration"`
 	Scenarios     []ScenarioResult  `json:"scenarios"`
-	Cleanup       CleanupResult     `json:"cleanup"`
+
+	// Disruptions are those that began, in their order.
+	Disruptions []DisruptionResult `json:"disruptions,omitempty"`
+
+	Cleanup CleanupResult `json:"cleanup"`
 }
 
 // ScenarioResult is what came of a scenario.
@@ -159,6 +163,7 @@ func (r *Run) makeResult() *Result {
 	for _, s := range r.scenarios {
 		res.Scenarios = append(res.Scenarios, s.result())
 	}
+	res.Disruptions = r.disruptor.results()
 	verdict, reasons := r.judge(res)
 	res.Verdict = verdict
 	res.Reasons = append(res.Reasons, reasons...)

@@ -27,9 +27,11 @@ type Run struct {
 	cutoff    atomic.Int64 // when the load was cut short, since the epoch
 	aborted   atomic.Bool
 	broken    atomic.Pointer[string] // the threshold that ended the load
-	stopped   bool // before the load had ended by itself
+	stopped   bool                   // before the load had ended by itself
 	stacks    stacks
 	watch     *selfWatch
+	disruptor *disruptor
+	phaseMu   sync.Mutex // disruptions are phases beside the load
 	cleanup   CleanupResult
 	problems  problems // of the harness and of the cleanup
 
@@ -63,6 +65,7 @@ type scenarioRun struct {
 	parted    *parted // nil when all of the load counts
 
 	connections connections
+	first       atomic.Pointer[marks] // where what counts begins, for disruptions
 
 	problems problems
 	timeline []Second
@@ -138,6 +141,7 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 		endSpan(r.span, err, false)
 		return nil, err
 	}
+	r.disruptor = &disruptor{run: r}
 	r.watch = newSelfWatch()
 	go r.main(ctx)
 	return r, nil
@@ -166,6 +170,7 @@ func (r *Run) newScenario(index int, s Scenario) (*scenarioRun, error) {
 	if s.WarmUp > 0 || s.CoolDown > 0 {
 		sr.parted = newParted()
 	}
+	sr.connections.wanted = len(r.plan.Disruptions) > 0
 	sr.ctx, sr.cancel = context.WithCancelCause(r.loadCtx)
 	return sr, nil
 }
@@ -243,6 +248,8 @@ func (r *Run) main(ctx context.Context) {
 }
 
 func (r *Run) phase(name string) {
+	r.phaseMu.Lock()
+	defer r.phaseMu.Unlock()
 	if r.plan.OnPhase != nil {
 		r.plan.OnPhase(name)
 	}

@@ -23,12 +23,13 @@ type Snapshot struct {
 // Second is what a scenario did in one second of its load.
 type Second struct {
 	Scenario string  `json:"-"`
-	At       float64 `json:"at"`      // seconds since the load's beginning, at the end of this second
-	Span     float64 `json:"span"`    // seconds that this covers
-	Users    int64   `json:"users"`   // that run an iteration
-	Started  int64   `json:"started"` // iterations
-	Failed   int64   `json:"failed"`  // iterations
-	Dropped  int64   `json:"dropped"` // iterations
+	Phase    Phase   `json:"phase,omitempty"` // at its end: warm-up, cool-down or during; empty is the load
+	At       float64 `json:"at"`              // seconds since the load's beginning, at the end of this second
+	Span     float64 `json:"span"`            // seconds that this covers
+	Users    int64   `json:"users"`           // that run an iteration
+	Started  int64   `json:"started"`         // iterations
+	Failed   int64   `json:"failed"`          // iterations
+	Dropped  int64   `json:"dropped"`         // iterations
 
 	Actions  map[string]ActionSecond `json:"actions,omitempty"`
 	Counters map[string]int64        `json:"counters,omitempty"`
@@ -69,7 +70,7 @@ func (r *Run) snapshots(start time.Duration, quit <-chan struct{}) {
 		for i, s := range r.scenarios {
 			next := s.marks(now)
 			sec := next.since(last[i])
-			sec.Scenario, sec.Users = s.Name, next.active
+			sec.Scenario, sec.Users, sec.Phase = s.Name, next.active, s.phaseAt(now)
 			sec.At = (now - start).Seconds()
 			if span > 0 {
 				sec.CPU = (used - cpu).Seconds() / span.Seconds()
@@ -123,10 +124,18 @@ type marks struct {
 	bare, active, ready int64
 	iterations          Iterations
 	connections         connectionSums
+	losses              map[*Connection]losses // of each; nil unless asked for
 }
 
 func (s *scenarioRun) marks(now time.Duration) *marks {
-	return &marks{s, now, s.totals(), s.bare(), s.active.Load(), s.ready.Load(), s.iterations(), s.connections.now()}
+	return &marks{s, now, s.totals(), s.bare(), s.active.Load(), s.ready.Load(), s.iterations(), s.connections.now(), nil}
+}
+
+// fullMarks also have the losses of each connection.
+func (s *scenarioRun) fullMarks(now time.Duration) *marks {
+	m := s.marks(now)
+	m.losses = s.connections.each()
+	return m
 }
 
 // iterations are the counts of all parts until now. Nothing holds them still

@@ -72,6 +72,14 @@ func (r *Run) judge(res *Result) (Verdict, []string) {
 	if failed > int64(r.plan.MaxFailures) {
 		found.add(Fail, "%s, %d allowed; the first: %s", plural(failed, "failed run"), r.plan.MaxFailures, first)
 	}
+	for _, d := range res.Disruptions {
+		if d.Error != "" {
+			found.add(Error, "disruption %s: %s", d.Name, d.Error)
+		}
+	}
+	if n := len(res.Disruptions); n < len(r.plan.Disruptions) && !r.stopping() {
+		found.add(Error, "disruption %s did not happen: the load was over before", r.plan.Disruptions[n].Name)
+	}
 	if c := res.Cleanup; c.Failed > 0 {
 		found.add(Error, "the cleanup failed for %s: %s", plural(c.Failed, "user"), firstError(c.Failures))
 	} else if c.Skipped > 0 && !r.aborted.Load() {

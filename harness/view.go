@@ -26,7 +26,7 @@ func (s *scenarioRun) view(p Phase) *view {
 	case CoolDown:
 		return s.partView(coolDown)
 	case Before, During, After:
-		return nil
+		return viewOf(s.run.disruptor.windows(s, p))
 	}
 	return s.partView(counted)
 }
@@ -61,4 +61,20 @@ func (s *scenarioRun) partTimes(p part) (from, to time.Duration) {
 		from, to = max(from, s.parted.from), min(to, s.parted.to)
 	}
 	return from, to
+}
+
+// phaseAt is the phase that an instant of the load belongs to, empty for what
+// counts and is not disturbed.
+func (s *scenarioRun) phaseAt(at time.Duration) Phase {
+	switch {
+	case !s.running.Load():
+		return ""
+	case s.parted != nil && at <= s.parted.from:
+		return WarmUp
+	case s.parted != nil && at > s.parted.to:
+		return CoolDown
+	case s.run.disruptor.active():
+		return During
+	}
+	return ""
 }
