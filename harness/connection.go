@@ -11,7 +11,7 @@ import (
 // Connection is a connection that a user holds for long, such as a terminal or a
 // watch, for the count of those that are lost. A runner makes it with
 // [Recorder.Connected] and says what becomes of it. Its methods may be called from
-// any goroutine, and more often than once.
+// any goroutine, and more often than once; on nil they do nothing.
 type Connection struct {
 	of *connections
 
@@ -70,6 +70,9 @@ func (r *Recorder) Connected() *Connection {
 // missing for good, and how many came twice, until it is closed and once then.
 // Sums since its beginning; f must return soon.
 func (c *Connection) Account(f func() (lost, repeated int64)) {
+	if c == nil {
+		return
+	}
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
 	if c.state != connectionClosed {
@@ -79,6 +82,9 @@ func (c *Connection) Account(f func() (lost, repeated int64)) {
 
 // Lost says that the connection ended, and not because this side wanted it to.
 func (c *Connection) Lost() {
+	if c == nil {
+		return
+	}
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
 	if c.state == connectionOpen {
@@ -90,6 +96,9 @@ func (c *Connection) Lost() {
 
 // Restored says that the connection is back after it was lost.
 func (c *Connection) Restored() {
+	if c == nil {
+		return
+	}
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
 	if c.state != connectionLost {
@@ -107,6 +116,9 @@ func (c *Connection) Restored() {
 
 // Close says that this side has closed the connection, or given it up.
 func (c *Connection) Close() {
+	if c == nil {
+		return
+	}
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
 	if c.state == connectionClosed {

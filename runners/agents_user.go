@@ -98,7 +98,7 @@ func (a *simulatedAgent) Run(ctx context.Context, rec *harness.Recorder) error {
 			// make ten of them a second. So the failure waits for the end.
 			gone = fmt.Errorf("simulated agent %d ended before its time: %w", a.user, a.conn.Err())
 			a.conn = nil
-			a.life.end(nil)
+			a.life.ended()
 			rec.Add(AgentsEnded, 1)
 			rec.Logf("%v", gone)
 		case <-stayed:
@@ -170,6 +170,7 @@ type agentLife struct {
 	attempts  int  // that failed
 	late      bool // the load ended while Connect was called
 	over      bool // nobody wants to know
+	held      *harness.Connection
 }
 
 func (l *agentLife) connected(took time.Duration) {
@@ -182,8 +183,10 @@ func (l *agentLife) connected(took time.Duration) {
 	if l.first.IsZero() {
 		l.first = time.Now()
 		l.rec.Record(AgentConnect, time.Since(l.intended), took, nil)
+		l.held = l.rec.Connected()
 		return
 	}
+	l.held.Restored()
 	away := time.Since(l.downSince)
 	l.rec.Record(AgentReconnect, away, away, nil)
 }
@@ -208,6 +211,7 @@ func (l *agentLife) lost(why error) {
 	l.rec.Logf("%v", why)
 	if l.up {
 		l.up, l.downSince = false, time.Now()
+		l.held.Lost()
 		l.rec.Add(AgentsLost, 1)
 	} else {
 		l.rec.Add(AgentsRefused, 1)
@@ -244,6 +248,15 @@ func (l *agentLife) failed(err error) {
 		action, since = AgentReady, l.first
 	}
 	l.rec.Record(action, time.Since(since), time.Since(since), err)
+	l.held.Close()
+}
+
+// ended says that the agent has given up.
+func (l *agentLife) ended() {
+	l.mu.Lock()
+	l.held.Lost()
+	l.mu.Unlock()
+	l.end(nil)
 }
 
 // end says that nobody wants to know any more. An agent that is away then counts
@@ -259,4 +272,5 @@ func (l *agentLife) end(notBack error) {
 		away := time.Since(l.downSince)
 		l.rec.Record(AgentReconnect, away, away, notBack)
 	}
+	l.held.Close()
 }

@@ -18,6 +18,7 @@ type appSocket struct {
 	*app
 	conn   *coder.AppConn
 	pump   *traffic.Pump
+	held   *harness.Connection
 	joined bool
 }
 
@@ -39,10 +40,14 @@ func (s *appSocket) Setup(ctx context.Context, rec *harness.Recorder) error {
 }
 
 func (s *appSocket) open(ctx context.Context, rec *harness.Recorder, as harness.Action) error {
-	return rec.Do(ctx, as, func(ctx context.Context) (err error) {
+	err := rec.Do(ctx, as, func(ctx context.Context) (err error) {
 		s.conn, err = s.session.Dial(ctx)
 		return err
 	})
+	if err == nil {
+		s.held = rec.Connected()
+	}
+	return err
 }
 
 // Run makes the load until it ends.
@@ -53,13 +58,16 @@ func (s *appSocket) Run(ctx context.Context, rec *harness.Recorder) error {
 		}
 	}
 	if s.group.cfg.mode() == AppReadMode {
+		defer s.held.Close()
 		defer s.leave()
 		return s.read(ctx, rec)
 	}
 	stream := s.pump.Attach(s.conn.Stream(), rec.User(), rec.Intended())
+	s.held.Account(stream.Losses)
 	defer func() {
 		s.leave() // a stream is closed behind its connection
 		stream.Close()
+		s.held.Close()
 	}()
 	for {
 		err := untilEnd(ctx, rec, stream, s.group.cfg.DrainTimeout)
@@ -72,6 +80,7 @@ func (s *appSocket) Run(ctx context.Context, rec *harness.Recorder) error {
 		if s.conn == nil {
 			return nil
 		}
+		s.held.Restored()
 		stream.Resume(s.conn.Stream())
 	}
 }
@@ -79,6 +88,7 @@ func (s *appSocket) Run(ctx context.Context, rec *harness.Recorder) error {
 // again opens a connection that was lost. It leaves none when the load ends
 // meanwhile.
 func (s *appSocket) again(ctx context.Context, rec *harness.Recorder, cause error) error {
+	s.held.Lost()
 	s.leave()
 	if s.group.cfg.NoReconnect {
 		return fmt.Errorf("app %s of %s: the connection was lost: %w", s.group.cfg.Slug, s.workspace.Name, cause)
@@ -127,8 +137,10 @@ func (s *appSocket) read(ctx context.Context, rec *harness.Recorder) error {
 		case ending.Load():
 			return ctx.Err()
 		case errors.Is(err, io.EOF):
+			s.held.Lost()
 			return fmt.Errorf("app %s of %s: it ended the connection: %w", s.group.cfg.Slug, s.workspace.Name, io.ErrUnexpectedEOF)
 		default:
+			s.held.Lost()
 			return fmt.Errorf("app %s of %s: %w", s.group.cfg.Slug, s.workspace.Name, err)
 		}
 	}
@@ -144,6 +156,7 @@ func (s *appSocket) leave() {
 // Cleanup closes what Setup opened.
 func (s *appSocket) Cleanup(context.Context) error {
 	s.leave()
+	s.held.Close()
 	s.close()
 	if s.joined {
 		s.joined = false

@@ -57,6 +57,7 @@ type socket struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
+	held   *harness.Connection // nil before it was open
 	mu     sync.Mutex
 	conn   source
 }
@@ -133,6 +134,7 @@ func (k *socket) connect(wanted time.Time, as harness.Action, inVain int) {
 			if err == nil {
 				_ = conn.Close()
 			}
+			k.held.Close()
 			return
 		}
 		switch {
@@ -143,10 +145,15 @@ func (k *socket) connect(wanted time.Time, as harness.Action, inVain int) {
 			k.v.signedOut(err)
 		case err != nil && absent(err):
 			k.v.rec.Add(dashboardAbsent, 1)
+			k.held.Close()
 			return
 		}
 		k.v.rec.Record(as, end.Sub(wanted), end.Sub(start), err)
 		if err == nil {
+			if k.held == nil {
+				k.held = k.v.rec.Connected()
+			}
+			k.held.Restored()
 			k.mu.Lock()
 			k.conn = conn
 			k.mu.Unlock()
@@ -159,6 +166,7 @@ func (k *socket) connect(wanted time.Time, as harness.Action, inVain int) {
 		}
 		k.v.rec.Logf("%s: %v", k.name, err)
 		if !k.pause(inVain) {
+			k.held.Close()
 			return
 		}
 	}
@@ -190,8 +198,10 @@ func (k *socket) read(conn source) {
 		}
 		_ = conn.Close()
 		if k.ctx.Err() != nil || errors.Is(err, io.EOF) && k.ends {
+			k.held.Close()
 			return
 		}
+		k.held.Lost()
 		k.v.rec.Add(socketsLost, 1)
 		k.v.rec.Logf("%s: lost: %v", k.name, err)
 		lost := time.Now()
@@ -201,6 +211,8 @@ func (k *socket) read(conn source) {
 		}
 		if k.pause(inVain) {
 			k.v.work.Go(func() { k.connect(lost, socketReopen, 1) })
+		} else {
+			k.held.Close()
 		}
 		return
 	}

@@ -19,6 +19,7 @@ type sshUser struct {
 	client    *ssh.Client
 	session   *sshSession
 	pump      *traffic.Pump
+	held      *harness.Connection
 	joined    bool
 }
 
@@ -128,7 +129,11 @@ func (u *sshUser) Run(ctx context.Context, rec *harness.Recorder) error {
 
 // start opens the session in which the load is made, and records that.
 func (u *sshUser) start(ctx context.Context, rec *harness.Recorder) error {
-	return rec.Do(ctx, SSHSession, u.begin)
+	if err := rec.Do(ctx, SSHSession, u.begin); err != nil {
+		return err
+	}
+	u.held = rec.Connected()
+	return nil
 }
 
 func (u *sshUser) begin(ctx context.Context) (err error) {
@@ -152,9 +157,11 @@ func (u *sshUser) hold(ctx context.Context, rec *harness.Recorder) error {
 		}
 	}
 	stream := u.pump.Attach(u.session, rec.User(), rec.Intended())
+	u.held.Account(stream.Losses)
 	defer func() {
 		u.leave() // a stream is closed behind its connection
 		stream.Close()
+		u.held.Close()
 	}()
 	for {
 		err := untilEnd(ctx, rec, stream, u.group.cfg.DrainTimeout)
@@ -164,6 +171,7 @@ func (u *sshUser) hold(ctx context.Context, rec *harness.Recorder) error {
 		if end := u.session.ended(); end != nil {
 			err = errors.Join(end, err)
 		}
+		u.held.Lost()
 		u.leave()
 		if u.group.cfg.NoReconnect {
 			return u.failed("the session was lost", err)
@@ -177,6 +185,7 @@ func (u *sshUser) hold(ctx context.Context, rec *harness.Recorder) error {
 		if u.session == nil {
 			return nil
 		}
+		u.held.Restored()
 		stream.Resume(u.session)
 	}
 }
@@ -197,6 +206,7 @@ func (u *sshUser) leave() {
 // Cleanup closes what Setup opened.
 func (u *sshUser) Cleanup(context.Context) error {
 	u.leave()
+	u.held.Close()
 	if u.joined {
 		u.joined = false
 		u.group.leave()

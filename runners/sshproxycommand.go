@@ -72,18 +72,25 @@ func (d ProxyCommand) Dial(ctx context.Context, w Workspace) (net.Conn, error) {
 		"CODER_URL=" + w.Client.URL().String(), "CODER_SESSION_TOKEN=" + token,
 		"CODER_NO_VERSION_WARNING=true", "CODER_NO_FEATURE_WARNING=true",
 	}, d.Env)
-	c := &processConn{cmd: cmd, name: name, done: make(chan struct{})}
+	c := &processConn{cmd: cmd, name: name, done: make(chan struct{}), said: make(chan struct{})}
 	c.stderr.secret = token
-	cmd.Stderr = &c.stderr
 	if c.in, err = cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("coder ssh %s: %w", name, err)
 	}
 	if c.out, err = cmd.StdoutPipe(); err != nil {
 		return nil, fmt.Errorf("coder ssh %s: %w", name, err)
 	}
+	complaints, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, fmt.Errorf("coder ssh %s: %w", name, err)
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("coder ssh %s: %w", name, err)
 	}
+	go func() {
+		defer close(c.said)
+		_, _ = io.Copy(&c.stderr, complaints) // it ends with the process
+	}()
 	return c, nil
 }
 
@@ -96,7 +103,11 @@ type processConn struct {
 	stderr tail
 	once   sync.Once
 	done   chan struct{} // closed when the process is gone
+	said   chan struct{} // closed when it has said all
 }
+
+// lastWords is how long what a process complains about is waited for.
+const lastWords = time.Second
 
 // endIn is how long a process may take to end when it is asked to.
 const endIn = 5 * time.Second
@@ -106,6 +117,10 @@ const endIn = 5 * time.Second
 func (c *processConn) Read(b []byte) (int, error) {
 	n, err := c.out.Read(b)
 	if err == io.EOF {
+		select { // of a process that ends, the complaint may come after its output's end
+		case <-c.said:
+		case <-time.After(lastWords):
+		}
 		if said := c.stderr.String(); said != "" {
 			err = fmt.Errorf("coder ssh %s: %s: %w", c.name, said, io.EOF)
 		}
@@ -128,6 +143,7 @@ func (c *processConn) Close() error {
 		late := time.AfterFunc(endIn, func() { _ = c.cmd.Process.Kill() })
 		defer late.Stop()
 		_ = c.cmd.Wait() // closes out; its status says nothing about us
+		<-c.said
 	})
 	<-c.done
 	return nil

@@ -172,6 +172,7 @@ type terminal struct {
 	session   uuid.UUID
 	pty       *coder.PTY
 	pump      *traffic.Pump
+	held      *harness.Connection
 	joined    bool // the group
 }
 
@@ -212,8 +213,11 @@ func (t *terminal) open(ctx context.Context, rec *harness.Recorder) error {
 	if seed == 0 {
 		seed = rec.RunSeed()
 	}
-	t.pump, err = t.group.pump(comparable, seed)
-	return err
+	if t.pump, err = t.group.pump(comparable, seed); err != nil {
+		return err
+	}
+	t.held = rec.Connected()
+	return nil
 }
 
 func (t *terminal) connect(ctx context.Context) (*coder.PTY, error) {
@@ -239,6 +243,7 @@ func (t *terminal) Run(ctx context.Context, rec *harness.Recorder) error {
 	}
 	rec.Logf("typing %v into %s", t.group.cfg.Load, t.workspace.Name)
 	stream := t.pump.Attach(t.pty.Stream(), rec.User(), rec.Intended())
+	t.held.Account(stream.Losses)
 	err := t.hold(ctx, rec, stream)
 	if err == nil && t.pty != nil {
 		stream.Stop()
@@ -251,6 +256,7 @@ func (t *terminal) Run(ctx context.Context, rec *harness.Recorder) error {
 	}
 	t.leave()
 	stream.Close()
+	t.held.Close()
 	return err
 }
 
@@ -291,6 +297,9 @@ func (t *terminal) hold(ctx context.Context, rec *harness.Recorder, stream *traf
 func (t *terminal) reconnect(ctx context.Context, rec *harness.Recorder, stream *traffic.Stream, cause error) error {
 	end := coder.PTYEnded(cause)
 	rec.Logf("%v: %v", end, cause)
+	if t.pty != nil {
+		t.held.Lost()
+	}
 	switch {
 	case t.pty == nil: // churn
 	case end == coder.PTYExited:
@@ -314,6 +323,7 @@ func (t *terminal) reconnect(ctx context.Context, rec *harness.Recorder, stream 
 		return fmt.Errorf("terminal of %s: lost (%v) and not found again within %v: %w", t.workspace.Name, cause, took.Round(time.Millisecond), err)
 	case t.pty != nil: // or nobody needs it any more
 		rec.Logf("attached again after %v", took)
+		t.held.Restored()
 		stream.Resume(t.pty.Stream())
 	}
 	return nil
@@ -330,6 +340,7 @@ func (t *terminal) leave() {
 // Cleanup closes what Setup opened.
 func (t *terminal) Cleanup(context.Context) error {
 	t.leave()
+	t.held.Close()
 	if t.client != nil {
 		t.client.CloseIdleConnections()
 	}

@@ -26,6 +26,7 @@ type tunnel struct {
 	stale     bool // the last thing failed: the agent may be another one
 	http      *http.Client
 	conn      net.Conn // over TCP
+	held      *harness.Connection
 	out, in   []byte
 }
 
@@ -77,6 +78,10 @@ func (t *tunnel) connect(ctx context.Context, rec *harness.Recorder) error {
 	t.opened = true
 	if t.url == nil {
 		t.conn = conn
+		if t.held == nil {
+			t.held = rec.Connected()
+		}
+		t.held.Restored()
 		return nil
 	}
 	first := make(chan net.Conn, 1)
@@ -235,6 +240,9 @@ func (t *tunnel) echo(ctx context.Context, rec *harness.Recorder) (err error) {
 		if err != nil {
 			_ = conn.Close() // what it has still to say belongs to this tick
 			t.conn = nil
+			if ctx.Err() == nil {
+				t.held.Lost()
+			}
 			err = fmt.Errorf("echo of %d bytes by port %d of %s: %w", t.cfg.Load.BytesPerTick, t.port, t.workspace.Name, err)
 		}
 	}()
@@ -302,4 +310,6 @@ func (t *tunnel) close() {
 		_ = t.conn.Close() // it is no longer used
 		t.conn = nil
 	}
+	t.held.Close()
+	t.held = nil
 }

@@ -32,7 +32,10 @@ func (v *view) event(as harness.Action, cause time.Time) {
 }
 
 // retries counts how often a watch was opened in vain.
-type retries struct{ inVain int }
+type retries struct {
+	inVain int
+	held   *harness.Connection // nil before the first
+}
 
 // again waits before a watch is opened again. It returns false when the load
 // ends. Told is whether it told anything before it was lost.
@@ -40,6 +43,7 @@ func (v *view) again(ctx context.Context, what string, told bool, r *retries, er
 	if ctx.Err() != nil {
 		return false
 	}
+	r.held.Lost()
 	v.rec.Add(WatchesLost, 1)
 	v.rec.Logf("%s of %s: %v", what, v.workspace.Name, err)
 	if r.inVain++; told {
@@ -56,15 +60,20 @@ func (v *view) again(ctx context.Context, what string, told bool, r *retries, er
 }
 
 // opened records that a watch has given its first state.
-func (v *view) opened(since time.Time) {
+func (v *view) opened(since time.Time, r *retries) {
 	took := time.Since(since)
 	v.rec.Record(WatchOpen, took, took, nil)
+	if r.held == nil {
+		r.held = v.rec.Connected()
+	}
+	r.held.Restored()
 }
 
 func (v *view) watchWorkspace(ctx context.Context) {
 	defer close(v.builds)
 	var last coder.Build
 	var r retries
+	defer func() { r.held.Close() }()
 	for {
 		asked, told := time.Now(), false
 		var end error
@@ -74,7 +83,7 @@ func (v *view) watchWorkspace(ctx context.Context) {
 			}
 			v.rec.Add(WatchEvents, 1)
 			if !told {
-				v.opened(asked)
+				v.opened(asked, &r)
 				told = true
 			}
 			b := w.LatestBuild
@@ -110,6 +119,7 @@ func (v *view) compare(old, now coder.Build) {
 func (v *view) watchMetadata(ctx context.Context) {
 	last := map[string]time.Time{}
 	var r retries
+	defer func() { r.held.Close() }()
 	for {
 		asked, told := time.Now(), false
 		var end error
@@ -119,7 +129,7 @@ func (v *view) watchMetadata(ctx context.Context) {
 			}
 			v.rec.Add(WatchEvents, 1)
 			if !told {
-				v.opened(asked)
+				v.opened(asked, &r)
 				told = true
 			}
 			for _, item := range items {

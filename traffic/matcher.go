@@ -21,6 +21,8 @@ type matcher struct {
 	done    int64 // everything before it is accounted for; pos is less during a replay
 	lostEnd int64 // bytes before it are missing for good
 
+	missing, repeated int64 // bytes until now
+
 	hunting bool   // the place in the stream is not known
 	held    []byte // the beginning of what may be a line's number, while hunting
 
@@ -100,6 +102,7 @@ func (m *matcher) match(data []byte, sent int64, sh *pumpShard) {
 func (m *matcher) advance(n int, sh *pumpShard) {
 	if repeated := min(int64(n), m.done-m.pos); repeated > 0 {
 		sh.counts.bytesRepeated += repeated
+		m.repeated += repeated
 	}
 	m.pos += int64(n)
 	m.settle(m.pos, sh)
@@ -143,6 +146,9 @@ func (m *matcher) differs(data []byte, sh *pumpShard) []byte {
 	// In a line's number: another line came. What matched is its beginning.
 	m.hunting = true
 	m.held = append(m.held[:0], m.expected(line, into)...)
+	if m.done == m.pos { // of this line nothing has come
+		m.done = line
+	}
 	return data
 }
 
@@ -240,6 +246,7 @@ func (m *matcher) found(at int64, sh *pumpShard) {
 	m.hunting = false
 	m.held = m.held[:0]
 	if at > m.done { // the bytes in between will not come any more
+		m.missing += at - m.done
 		m.lostEnd = at
 		m.settle(at, sh)
 	}
@@ -297,6 +304,9 @@ func (m *matcher) abandon(sent int64) (lost int64) {
 		m.head = (m.head + 1) % len(m.flights)
 		m.n--
 		m.tick++
+	}
+	if end := m.tick * int64(m.payload.tickLen); lost > 0 && end > m.done {
+		m.missing += end - m.done
 	}
 	return lost
 }

@@ -277,7 +277,7 @@ type PumpStats struct {
 
 	DroppedLate         int64 // ticks dropped because this process was too slow
 	DroppedBlocked      int64 // ticks dropped because the peer took no bytes
-	DroppedDisconnected int64 // ticks dropped while there was no connection
+	DroppedDisconnected int64 // ticks dropped while there was no connection, also before the first
 	DroppedCapped       int64 // ticks dropped because the cap was reached
 
 	Echoed      int64 // ticks whose echo came back as it should

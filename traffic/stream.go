@@ -29,6 +29,7 @@ type Stream struct {
 	worker *pacerWorker
 	entry  atomic.Pointer[Entry]
 	start  time.Duration // since the pacer's epoch
+	opened time.Duration // when it was attached
 	first  int64         // the chunk of the cycle that it starts with
 
 	mu       sync.Mutex
@@ -57,7 +58,7 @@ type Stream struct {
 func newStream(p *Pump, index int, start time.Duration) *Stream {
 	s := &Stream{
 		pump:  p,
-		start: start,
+		start: start, opened: p.pacer.Now(),
 		first: int64(index) * 7919 * int64(p.payload.perTick) % int64(p.payload.Len()),
 		send:  Before,
 	}
@@ -165,6 +166,14 @@ func (s *Stream) Close() {
 	s.pump.streams.Add(-1)
 }
 
+// Losses are the bytes of the stream's echo that are missing for good, and those
+// that came again after a reconnect, until now.
+func (s *Stream) Losses() (lost, repeated int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.matching.missing, s.matching.repeated
+}
+
 // finished is closed when there is nothing left to send or to wait for.
 func (s *Stream) finished() <-chan struct{} {
 	s.mu.Lock()
@@ -202,7 +211,7 @@ func (s *Stream) Fire(now time.Duration, lag *histogram.Histogram) time.Duration
 		return Never
 	}
 	for s.dueLive && s.due.At <= now {
-		lag.Record(now - s.due.At)
+		lag.Record(now - max(s.due.At, s.opened)) // before that there was nothing to send on
 		c.intended++
 		s.pending++
 		s.due, s.dueLive = s.step(s.due)
@@ -246,6 +255,10 @@ func (s *Stream) dropBeyondBurst(c *counts) {
 	for s.pending > int64(s.pump.cfg.Burst) {
 		s.pending--
 		s.send, _ = s.step(s.send)
+		if s.send.At < s.opened {
+			c.droppedAbsent++
+			continue
+		}
 		*s.dropReason(c)++
 	}
 }

@@ -51,6 +51,29 @@ func (s *Server) findAgent(workspace string) (*agent, error) {
 	return nil, fmt.Errorf("workspace %q %w", workspace, errNoAgent)
 }
 
+// ReviveAgent starts the agent of a workspace again that [Server.KillAgent] has
+// ended, as a supervisor does: it is the same agent, with none of its processes.
+// Reviving one that lives is not an error; one that somebody else plays comes back
+// by itself.
+func (s *Server) ReviveAgent(workspace string) error {
+	a, err := s.findAgent(workspace)
+	if err != nil {
+		return err
+	}
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	if a.live != nil || !a.killed {
+		return nil
+	}
+	gone := a.dead
+	a.lost = &gone
+	a.killed, a.frozen, a.dead = false, false, time.Time{}
+	a.terminals, a.conns, a.node = nil, nil, nil
+	s.connected(a)
+	a.build.workspace.changed.fire()
+	return nil
+}
+
 // FreezeAgent makes the agent of a workspace deaf and mute, as a machine under
 // memory pressure is. Its terminals stay open, but nothing comes back. The
 // deployment counts it as disconnected after Config.AgentTimeout. It is an error

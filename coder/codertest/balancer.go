@@ -106,3 +106,17 @@ func (s *Server) StopReplica(i int) error {
 	s.replicas[i].stop()
 	return nil
 }
+
+// StartReplica brings a replica back that was stopped. It begins without
+// connections, and gets its share of the new ones. It reports an error if there is
+// no such replica or if another process has taken its port; starting one that runs
+// is not an error.
+func (s *Server) StartReplica(i int) error {
+	if i < 0 || i >= len(s.replicas) {
+		return fmt.Errorf("replica %d does not exist: there are %d", i, len(s.replicas))
+	}
+	if err := s.start(s.replicas[i]); err != nil {
+		return fmt.Errorf("start replica %d: %w", i, err)
+	}
+	return nil
+}

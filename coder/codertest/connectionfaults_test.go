@@ -2,7 +2,10 @@ package codertest
 
 import (
 	"net/http"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -114,4 +117,59 @@ func TestReplicasShareUsersAndTerminals(t *testing.T) {
 	for range 4 {
 		require.Equal(t, http.StatusOK, ask(t, s, token, "GET", "/api/v2/users/me", "").status)
 	}
+}
+
+func TestAReplicaThatComesBackGetsItsShareAgain(t *testing.T) {
+	s := Start(t, Config{Workspaces: 1, Replicas: 2})
+	require.NoError(t, s.StartReplica(0), "one that runs goes on")
+	require.NoError(t, s.StopReplica(0))
+	before := openMany(t, s, 4) // all at the other
+	require.NoError(t, s.StartReplica(0))
+	require.NoError(t, s.StartReplica(0))
+	after := openMany(t, s, 4)
+	require.NoError(t, s.StopReplica(1))
+	require.Zero(t, count(alive(before)))
+	require.Equal(t, 2, count(alive(after)))
+	require.ErrorContains(t, s.StartReplica(2), "does not exist: there are 2")
+	s.Close()
+	require.ErrorContains(t, s.StartReplica(1), "start replica 1: the deployment is closed")
+}
+
+func TestAnAgentThatIsRevivedServesNewTerminals(t *testing.T) {
+	for _, version := range []string{"v2.37.0", "v2.26.0"} {
+		s := Start(t, Config{Workspaces: 1, Version: version})
+		id := uuid.New()
+		a := openTTY(t, s, "admin/scaletest-0", id, dd)
+		a.send(`{"data":"one"}`)
+		a.expect("one")
+		require.NoError(t, s.ReviveAgent("admin/scaletest-0"), "one that lives goes on")
+		require.NoError(t, s.KillAgent("admin/scaletest-0"))
+		a.lost()
+		require.NoError(t, s.ReviveAgent("admin/scaletest-0"))
+		b := openTTY(t, s, "admin/scaletest-0", id, dd)
+		b.send(`{"data":"two"}`)
+		b.expect("two")
+		require.ErrorContains(t, s.ReviveAgent("admin/none"), "does not exist")
+	}
+}
+
+func TestAThrottleBoundsAllConnectionsTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b band
+		b.pass(1 << 40) // no bound
+		b.set(100_000)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() { b.pass(50_000) })
+		}
+		wg.Wait()
+		require.InDelta(t, 5, time.Since(began).Seconds(), 0.1, "500 kB at 100 kB/s")
+		began = time.Now()
+		wg.Go(func() { b.pass(1 << 40) })
+		time.Sleep(time.Second)
+		b.set(0)
+		wg.Wait()
+		require.Equal(t, time.Second, time.Since(began), "nobody waits for a throttle that is over")
+	})
 }

@@ -72,11 +72,13 @@ type trackedConn struct {
 func (c *trackedConn) Read(b []byte) (int, error) {
 	n, err := c.TCPConn.Read(b)
 	c.faults.gate.pass()
+	c.faults.band.pass(n)
 	return n, err
 }
 
 func (c *trackedConn) Write(b []byte) (int, error) {
 	c.faults.gate.pass()
+	c.faults.band.pass(len(b))
 	return c.TCPConn.Write(b)
 }
 

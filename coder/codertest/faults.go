@@ -17,6 +17,7 @@ type faults struct {
 	rng    *rand.Rand
 	routes []RouteFault
 	gate   gate
+	band   band
 }
 
 func (f *faults) init(cfg Config) {
@@ -25,7 +26,10 @@ func (f *faults) init(cfg Config) {
 	f.gate.init()
 }
 
-func (f *faults) release() { f.gate.release() }
+func (f *faults) release() {
+	f.gate.release()
+	f.band.set(0)
+}
 
 // choose finds the fault of a request: a delay, and a status to fail with (0
 // for none).

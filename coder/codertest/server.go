@@ -147,9 +147,10 @@ var silent = log.New(io.Discard, "", 0)
 // replica is one of the servers behind the address.
 type replica struct {
 	index    int
-	listener net.Listener
+	listener net.Listener // its address stays
 	http     *http.Server
 	conns    *connSet
+	mu       sync.Mutex // of a stop and a start
 	stopped  atomic.Bool
 }
 
@@ -159,27 +160,57 @@ func (s *Server) newReplica(index int, addr string) (*replica, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	r := &replica{index: index, listener: l, conns: newConnSet()}
-	r.http = &http.Server{
-		Handler:           s,
+	r.http = s.newHTTP(s)
+	return r, nil
+}
+
+func (s *Server) newHTTP(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: time.Minute,
 		ErrorLog:          silent,
 		BaseContext:       func(net.Listener) context.Context { return s.ctx },
 	}
-	return r, nil
 }
 
-func (s *Server) serveReplica(r *replica) {
+func (s *Server) serveReplica(r *replica) { s.serveOnListener(r, r.http, r.listener) }
+
+func (s *Server) serveOnListener(r *replica, h *http.Server, l net.Listener) {
 	s.wg.Go(func() {
-		if err := r.http.Serve(&trackingListener{Listener: r.listener, conns: r.conns, faults: &s.faults}); !errors.Is(err, http.ErrServerClosed) {
+		if err := h.Serve(&trackingListener{Listener: l, conns: r.conns, faults: &s.faults}); !errors.Is(err, http.ErrServerClosed) {
 			r.stopped.Store(true)
 		}
 	})
 }
 
 func (r *replica) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.stopped.Store(true)
 	_ = r.http.Close() // it closes the listener and idle connections
 	r.conns.closeAll()
+}
+
+// start is its return, at the same address.
+func (s *Server) start(r *replica) error {
+	s.serving.RLock() // or Close would not wait for it
+	defer s.serving.RUnlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case s.ctx.Err() != nil:
+		return errors.New("the deployment is closed")
+	case !r.stopped.Load():
+		return nil
+	}
+	l, err := net.Listen("tcp", r.listener.Addr().String())
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	r.http = s.newHTTP(r.http.Handler)
+	s.serveOnListener(r, r.http, l)
+	r.stopped.Store(false)
+	return nil
 }
 
 // URL is where the deployment is, such as http://127.0.0.1:41234, without a
