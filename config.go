@@ -68,6 +68,9 @@ type Config struct {
 	Trace             bool          // CODER_SCALETEST_TRACE
 	TracePropagate    bool          // CODER_SCALETEST_TRACE_PROPAGATE: into the deployment
 
+	DisruptCommand     string // CODER_SCALETEST_DISRUPT_COMMAND, a line for sh: see Target.Disruption
+	DisruptUndoCommand string // CODER_SCALETEST_DISRUPT_UNDO_COMMAND, what takes it back
+
 	Thresholds map[string][]harness.Threshold // CODER_SCALETEST_THRESHOLDS, by scenario
 	Outputs    []Output                       // CODER_SCALETEST_OUTPUTS, default text
 	Artifacts  string                         // CODER_SCALETEST_ARTIFACTS
@@ -123,6 +126,8 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		PrometheusPushURL:  p.optionalURL("PROMETHEUS_PUSH_URL"),
 		Trace:              p.boolean("TRACE"),
 		TracePropagate:     p.boolean("TRACE_PROPAGATE"),
+		DisruptCommand:     p.text("DISRUPT_COMMAND"),
+		DisruptUndoCommand: p.text("DISRUPT_UNDO_COMMAND"),
 		Thresholds:         p.thresholds("THRESHOLDS"),
 		Outputs:            p.outputs("OUTPUTS"),
 		Artifacts:          p.text("ARTIFACTS"),
@@ -137,6 +142,9 @@ func ConfigFromEnv(environ []string) (Config, error) {
 	}
 	if c.SSH && c.App != "" {
 		p.fail("CODER_SCALETEST_WORKSPACE_TRAFFIC_SSH and CODER_SCALETEST_WORKSPACE_TRAFFIC_APP are both set: want at most one of the two")
+	}
+	if c.DisruptUndoCommand != "" && c.DisruptCommand == "" {
+		p.fail("CODER_SCALETEST_DISRUPT_UNDO_COMMAND is set, but there is nothing to undo: want CODER_SCALETEST_DISRUPT_COMMAND as well, or neither")
 	}
 	if p.boolean("USE_CLI_LOGIN") {
 		p.cliLogin(&c)

@@ -37,10 +37,23 @@ func (c *console) plan(plan harness.Plan, target *Target) {
 		if s.StartAfter > 0 {
 			after = fmt.Sprintf(", after %v", s.StartAfter)
 		}
+		if s.WarmUp > 0 {
+			after += fmt.Sprintf(", the first %v to warm up", s.WarmUp)
+		}
+		if s.CoolDown > 0 {
+			after += fmt.Sprintf(", the last %v to cool down", s.CoolDown)
+		}
 		c.printf("%-11s %v%s\n", s.Name, s.Schedule, after)
 		for _, t := range s.Thresholds {
 			c.printf("            must hold: %v\n", t)
 		}
+	}
+	for _, d := range plan.Disruptions {
+		lasts := ""
+		if d.For > 0 {
+			lasts = fmt.Sprintf(", for %v", d.For)
+		}
+		c.printf("%-11s %s after %v%s\n", "disruption", d.Name, d.At, lasts)
 	}
 }
 
@@ -52,6 +65,9 @@ func (c *console) phase(name string) {
 		c.say("getting ready")
 	case "cleanup":
 		c.say("load ended, cleaning up")
+	case "load", "done":
+	default: // disruptions
+		c.say(name)
 	}
 }
 

@@ -263,6 +263,34 @@ func TestAgents(t *testing.T) {
 	})
 }
 
+// TestLosingAReplica takes a replica away while terminals are typed into, and
+// reports who notices: with four replicas about a quarter of the connections drop,
+// and each terminal comes back to its session. The embedded deployment has four. A
+// live one needs CODER_SCALETEST_DISRUPT_COMMAND to say what takes one away, such as
+// "kubectl delete pod coder-0 --wait=false".
+func TestLosingAReplica(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 40, Server: codertest.Config{Replicas: 4}})
+	duration := embedded(target, min(target.Config().Duration, 7*time.Second), target.Config().Duration)
+	lost, ok := target.Disruption(duration*3/10, duration*3/10)
+	if !ok && target.Embedded() == nil {
+		t.Skip("CODER_SCALETEST_DISRUPT_COMMAND is not set: want what takes a replica away")
+	}
+	s := terminals(target, target.Workspaces(t))
+	s.Schedule = harness.AllAtOnce(s.Schedule.Users()).Hold(duration)
+	s.Thresholds = []harness.Threshold{
+		harness.Rate("errors").In(harness.Before).Below(0.001),
+		harness.Rate("errors").In(harness.After).Below(0.001),
+		harness.Count("echoes_corrupt").AtMost(0),
+	}
+	if !ok {
+		lost = harness.Disruption{Name: "lose-replica", At: duration * 3 / 10, Do: target.StopReplica(1)}
+		s.Thresholds = append(s.Thresholds,
+			harness.Rate("disconnects").In(harness.During).AtLeast(0.2),
+			harness.Rate("disconnects").In(harness.During).AtMost(0.3))
+	}
+	scaletest.RunPlan(t, harness.Plan{Scenarios: []harness.Scenario{s}, Disruptions: []harness.Disruption{lost}})
+}
+
 // TestAPI asks for a mix of what people and tools ask for, 50 times a second,
 // however fast the answers come.
 func TestAPI(t *testing.T) {

@@ -16,6 +16,9 @@ func summary(res *harness.Result, path string) string {
 	for i := range res.Scenarios {
 		writeScenario(&b, &res.Scenarios[i])
 	}
+	for i := range res.Disruptions {
+		writeDisruption(&b, &res.Disruptions[i])
+	}
 	if len(res.Scenarios) > 0 {
 		b.WriteString(legend)
 	}
@@ -141,6 +144,31 @@ func writeCounts(b *strings.Builder, s *harness.ScenarioResult) {
 		}
 	}
 	fact(b, "runs", runs)
+	if c := s.Connections; c != nil {
+		fact(b, "connections", connections(c))
+	}
+	for _, p := range []struct {
+		name string
+		part *harness.Part
+	}{{"warm-up", s.WarmUp}, {"cool-down", s.CoolDown}} {
+		if p.part != nil {
+			it := p.part.Iterations
+			fact(b, p.name, fmt.Sprintf("%.1fs, %s: %d succeeded, %d failed (not counted above)",
+				p.part.Seconds, plural(it.Started, "iteration"), it.Succeeded, it.Failed))
+		}
+	}
+}
+
+// connections are what became of those that last.
+func connections(c *harness.Connections) string {
+	text := fmt.Sprintf("%d, %d lost", c.Count, c.Lost)
+	if c.Lost > 0 {
+		text += fmt.Sprintf(" (%.1f %%), %d came back", 100*c.LostShare, c.Restored)
+	}
+	if c.Restored > 0 {
+		text += fmt.Sprintf(" (p50 %s, longest %s)", short(c.Reconnect.P50), short(c.Reconnect.Max))
+	}
+	return text
 }
 
 func writeThresholds(b *strings.Builder, s *harness.ScenarioResult) {

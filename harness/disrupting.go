@@ -146,7 +146,7 @@ func (d *disruptor) watch(cur *disrupted, next time.Duration, loadEnds <-chan st
 	defer tooLate.Stop()
 	var ended instant
 	last, since, good := cur.at, cur.at, 0 // all was as usual by then, and since
-	isOver, late, bad := false, false, false
+	isOver, late := false, false
 	for {
 		select {
 		case <-acting:
@@ -158,8 +158,8 @@ func (d *disruptor) watch(cur *disrupted, next time.Duration, loadEnds <-chan st
 		case <-ticker.C:
 			now := cur.now(d.run.now())
 			if !cur.asUsual(usuals, last, now) {
-				bad, good = true, 0
-			} else if good++; good == 1 && bad {
+				good = 0
+			} else if good++; good == 1 {
 				since = now // some of what it disturbed may have ended in this second
 			}
 			last = now

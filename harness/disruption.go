@@ -31,8 +31,8 @@ import (
 //	              └during─┘ recovered
 //
 // It is recovered from at the end of the first of three seconds in a row in which
-// every scenario that ran when it began does as before, or at once if there was no
-// other second: at least 99 % of its connections
+// every scenario that ran when it began does as before, so after a second at the
+// earliest: at least 99 % of its connections
 // are open; errors are at most 1 % more of what is done; what is done, or sent, is
 // at least 90 % of what it was each second; and no action's 99th percentile is more
 // than twice as long, and 10 ms, as it was. Until then, and until Undo has returned,

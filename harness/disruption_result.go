@@ -13,7 +13,7 @@ type DisruptionResult struct {
 	Seconds         float64             `json:"seconds"` // from the beginning of Do to its end, or to that of Undo
 	Error           string              `json:"error,omitempty"`
 	Recovered       bool                `json:"recovered"`
-	RecoverySeconds float64             `json:"recovery_seconds"` // from its beginning; 0 if it is not recovered from
+	RecoverySeconds float64             `json:"recovery_seconds"` // from its beginning, to the second; 0 if it is not recovered from
 	Scenarios       []DisruptedScenario `json:"scenarios"`        // that ran when it began
 }
 

@@ -216,7 +216,10 @@ func (s Second) Line() string {
 		names = append(names, name)
 	}
 	sort.Strings(names)
-	if len(names) > fewActions {
+	switch {
+	case s.BytesIntended > 0 && len(names) > 1:
+		names = s.usual(names)
+	case len(names) > fewActions:
 		b.WriteString(s.slowest(names))
 		names = nil
 	}
@@ -229,7 +232,7 @@ func (s Second) Line() string {
 	}
 	fmt.Fprintf(&b, "  %d errors", s.Errors)
 	if s.Disconnects > 0 {
-		fmt.Fprintf(&b, "  %d disconnected", s.Disconnects)
+		fmt.Fprintf(&b, "  %d lost", s.Disconnects)
 	}
 	if s.Dropped > 0 {
 		fmt.Fprintf(&b, "  %d dropped", s.Dropped)
@@ -240,6 +243,18 @@ func (s Second) Line() string {
 // fewActions have their own columns in a heartbeat. Of more, only the slowest
 // has, so that a line stays a line.
 const fewActions = 2
+
+// usual is the action that there was most of: beside a throughput there is no room
+// for more.
+func (s Second) usual(names []string) []string {
+	most := names[0]
+	for _, name := range names {
+		if s.Actions[name].Count > s.Actions[most].Count {
+			most = name
+		}
+	}
+	return []string{most}
+}
 
 func (s Second) slowest(names []string) string {
 	var count uint64
