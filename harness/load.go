@@ -80,6 +80,7 @@ func (s *scenarioRun) halted() bool { return s.run.stopping() || s.ctx.Err() != 
 func (s *scenarioRun) freeze() {
 	s.totalsMu.Lock()
 	defer s.totalsMu.Unlock()
+	s.frozen.Store(true)
 	final := s.partsNow()
 	s.final = &final
 	s.all = newTotals()

@@ -196,7 +196,7 @@ func (t *totals) series(name string) *series {
 }
 
 // totals merges all shards and sources.
-func (m *metrics) totals() *totals { return m.recorded().plus(m.observed()) }
+func (m *metrics) totals() *totals { return m.observeInto(m.recorded()) }
 
 // recorded merges all shards.
 func (m *metrics) recorded() *totals {
@@ -222,8 +222,10 @@ func (m *metrics) recorded() *totals {
 }
 
 // observed merges all sources.
-func (m *metrics) observed() *totals {
-	t := newTotals()
+func (m *metrics) observed() *totals { return m.observeInto(newTotals()) }
+
+// observeInto adds all sources.
+func (m *metrics) observeInto(t *totals) *totals {
 	m.mu.Lock()
 	sources := append([]Source(nil), m.sources...)
 	m.mu.Unlock()

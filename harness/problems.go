@@ -60,6 +60,14 @@ func (s *scenarioRun) noteStuck(u *user, counts *counts, err error) {
 	}
 }
 
+// noteOwn counts an iteration that failed, without an action, for want of something
+// of this machine.
+func (s *scenarioRun) noteOwn(u *user, err error) {
+	if u.rec.failures.Load() == 0 && isOwn(err) {
+		s.own.Add(1)
+	}
+}
+
 func (s *scenarioRun) failure(u *user, phase string, err error) Failure {
 	return Failure{
 		Scenario: s.Name, User: u.index, Iteration: u.rec.iteration, Phase: phase,

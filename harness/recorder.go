@@ -67,6 +67,12 @@ func (r *Recorder) record(a Action, from, end, service time.Duration, err error)
 			return
 		}
 		r.failures.Add(1)
+		if isOwn(err) {
+			r.scenario.own.Add(1)
+		}
+	}
+	if r.scenario.frozen.Load() {
+		r.scenario.tooLate.Add(1)
 	}
 	r.metricsOf(from, end, err != nil).record(a, end-from, service, err != nil)
 }

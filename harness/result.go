@@ -154,7 +154,7 @@ func (r *Run) makeResult() *Result {
 		Seconds:       end.Sub(r.epoch).Seconds(),
 		Target:        orEmpty(r.plan.Target),
 		Configuration: orEmpty(r.plan.Configuration),
-		Generator:     r.watch.generator(),
+		Generator:     r.generator(),
 		Cleanup:       r.cleanup,
 		Reasons:       []string{},
 	}

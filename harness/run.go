@@ -64,6 +64,9 @@ type scenarioRun struct {
 	counts    [parts]counts
 	parted    *parted // nil when all of the load counts
 
+	own         atomic.Int64 // failures for want of something of this machine
+	tooLate     atomic.Int64 // measurements after the numbers were final
+	frozen      atomic.Bool  // they are
 	connections connections
 	first       atomic.Pointer[marks] // where what counts begins, for disruptions
 

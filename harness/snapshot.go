@@ -97,8 +97,11 @@ func (r *Run) snapshots(start time.Duration, quit <-chan struct{}) {
 	}
 	// On an absolute schedule, so that seconds are seconds. Those that a slow
 	// OnSnapshot missed are part of the next one.
+	next := time.Duration(1)
 	for {
 		n := (r.now()-start)/time.Second + 1
+		r.watch.missed.Add(int64(n - next))
+		next = n + 1
 		timer := time.NewTimer(start + n*time.Second - r.now())
 		select {
 		case <-timer.C:

@@ -15,7 +15,23 @@ const (
 	// Interrupted: somebody stopped the run.
 	Interrupted Verdict = "interrupted"
 	// Invalid: the generator itself could not keep up, so the numbers say
-	// nothing about what was tested.
+	// nothing about what was tested. It is when any of these holds, of what counts
+	// of the load:
+	//
+	//   - In a scenario, more than 0.1 % of the iterations were dropped because
+	//     no user was free, or of the ticks because this process was too slow.
+	//   - In a scenario, starts and ticks were later than [Plan].MaxLag, by this
+	//     process' own doing, at the 99th percentile.
+	//   - More than 1 % of the wake-ups that the process asks for five times a
+	//     second, and at least two, were later than MaxLag, whatever made it so: its
+	//     own work, its garbage, others on the machine, a machine that stood still.
+	//   - In a scenario, more than 0.1 % of the actions failed for want of
+	//     descriptors, ports or memory of this machine.
+	//   - In a scenario, more than 0.1 % as many measurements as there are came
+	//     after the numbers were final.
+	//
+	// CPU, garbage collection and descriptors explain it, and alone make no run
+	// invalid: one that keeps up with all of its cores busy is fine.
 	Invalid Verdict = "invalid"
 	// Fail: a threshold is broken, too many runs failed, users are stuck, or
 	// the plan's timeout was over too early.
@@ -60,7 +76,7 @@ func (r *Run) judge(res *Result) (Verdict, []string) {
 	first := ""
 	for i, s := range r.scenarios {
 		sr := &res.Scenarios[i]
-		r.judgeScenario(found, s, sr)
+		r.judgeScenario(found, res, s, sr)
 		counted := sr.Iterations.SetupFailed
 		if !s.decidesOnErrors() {
 			counted += sr.Iterations.Failed
@@ -71,6 +87,9 @@ func (r *Run) judge(res *Result) (Verdict, []string) {
 	}
 	if failed > int64(r.plan.MaxFailures) {
 		found.add(Fail, "%s, %d allowed; the first: %s", plural(failed, "failed run"), r.plan.MaxFailures, first)
+	}
+	for _, reason := range res.Generator.Watch.judge(r.plan.MaxLag, res.Generator.GOMAXPROCS) {
+		found.add(Invalid, "%s", reason)
 	}
 	for _, d := range res.Disruptions {
 		if d.Error != "" {
@@ -94,7 +113,7 @@ func (r *Run) judge(res *Result) (Verdict, []string) {
 	return found.verdict()
 }
 
-func (r *Run) judgeScenario(found findings, s *scenarioRun, sr *ScenarioResult) {
+func (r *Run) judgeScenario(found findings, res *Result, s *scenarioRun, sr *ScenarioResult) {
 	it := sr.Iterations
 	switch {
 	case sr.Ready == 0 && it.SetupFailed > 0:
@@ -108,14 +127,8 @@ func (r *Run) judgeScenario(found findings, s *scenarioRun, sr *ScenarioResult) 
 	if sr.Ready == 0 {
 		return // there was no load that anything else could be said of
 	}
-	if intended := it.Started + it.Dropped; exceeds(it.Dropped, intended) {
-		found.add(Invalid, "%s: %d of %d iterations were dropped because no user was free in time: give the schedule more users, or ask for less", s.Name, it.Dropped, intended)
-	}
-	if f := s.final[counted].totals; exceeds(f.sourceDropped, f.sourceIntended) {
-		found.add(Invalid, "%s: this process was too slow to send %d of %d ticks: use a faster or a second machine, or ask for less", s.Name, f.sourceDropped, f.sourceIntended)
-	}
-	if p99 := s.final[counted].totals.lag.Percentile(99); p99 > r.plan.MaxLag {
-		found.add(Invalid, "%s: this process was late by %v at the 99th percentile, more than %v: the machine is too busy; use a faster or a second one, or ask for less", s.Name, roundDuration(p99), r.plan.MaxLag)
+	for _, reason := range s.generated(it).judge(res.Generator.Watch, r.plan.MaxLag, res.Generator.GOMAXPROCS) {
+		found.add(Invalid, "%s", reason)
 	}
 	for _, t := range sr.Thresholds {
 		if !t.Passed {
@@ -125,6 +138,23 @@ func (r *Run) judgeScenario(found findings, s *scenarioRun, sr *ScenarioResult) 
 	if stuck := s.iterations().Stuck; stuck > 0 { // also in the warm-up: they were missing then
 		found.add(Fail, "%s: stuck after their time was over: %s", s.Name, plural(stuck, "user"))
 	}
+}
+
+// generated is what the rules of [Invalid] look at.
+func (s *scenarioRun) generated(it Iterations) generated {
+	f := s.final[counted].totals
+	g := generated{
+		name: s.Name, dropped: it.Dropped, intended: it.Started + it.Dropped,
+		ticksDropped: f.sourceDropped, ticks: f.sourceIntended, lagP99: f.lag.Percentile(99),
+		own: s.own.Load(), tooLate: s.tooLate.Load(), done: s.counts[counted].bare.Load(),
+	}
+	for _, a := range f.actions {
+		g.done += a.errors + int64(a.response.Count())
+	}
+	if len(f.actions) == 0 {
+		g.done = it.Succeeded + it.Failed
+	}
+	return g
 }
 
 // cutShort reports whether a load that was ended by the plan's timeout had

@@ -1,0 +1,105 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// leastLateWakes is how many wake-ups must be late before they say anything: one
+// hiccup of a short run is not a starved machine.
+const leastLateWakes = 2
+
+// lateShare is the share of late wake-ups above which a run is invalid: then more
+// than a hundredth of its time was lost, and with it the 99th percentile.
+const lateShare = 0.01
+
+// usedUp is the share of the cores, and of the descriptors, from which on they
+// explain what went wrong.
+const usedUp = 0.9
+
+// heavyGC is the share of the CPU from which on the collector does.
+const heavyGC = 0.25
+
+// ownErrors are what the generator's own machine refuses.
+var ownErrors = []error{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM}
+
+// isOwn reports whether an error is one of this machine.
+func isOwn(err error) bool {
+	for _, own := range ownErrors {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
+}
+
+// generated is what the rules of [Invalid] look at in a scenario.
+type generated struct {
+	name               string
+	dropped, intended  int64 // iterations
+	ticksDropped       int64
+	ticks              int64
+	lagP99             time.Duration
+	own, tooLate, done int64 // samples
+}
+
+// judge says why the generator could not keep up. Nothing means that it could.
+func (g generated) judge(w *SelfWatch, maxLag time.Duration, cores int) (reasons []string) {
+	add := func(format string, args ...any) {
+		reasons = append(reasons, g.name+": "+fmt.Sprintf(format, args...))
+	}
+	if exceeds(g.dropped, g.intended) {
+		add("%d of %d iterations were dropped because no user was free in time: give the schedule more users, or ask for less", g.dropped, g.intended)
+	}
+	if exceeds(g.ticksDropped, g.ticks) {
+		add("this process was too slow to send %d of %d ticks%s: use a faster or a second machine, or ask for less", g.ticksDropped, g.ticks, w.why(cores))
+	}
+	if g.lagP99 > maxLag {
+		add("this process was late by %v at the 99th percentile, more than %v%s: the machine is too busy; use a faster or a second one, or ask for less",
+			roundDuration(g.lagP99), maxLag, w.why(cores))
+	}
+	if exceeds(g.own, g.done) {
+		add("%d of %d actions failed for want of descriptors, ports or memory of this machine%s: raise its limits (ulimit -n), or use a second one", g.own, g.done, w.want())
+	}
+	if exceeds(g.tooLate, g.done) {
+		add("%d measurements came after the numbers were final, beside %d in time: its runners go on after their end", g.tooLate, g.done)
+	}
+	return reasons
+}
+
+// judge says whether the process as a whole was starved.
+func (w *SelfWatch) judge(maxLag time.Duration, cores int) (reasons []string) {
+	if w == nil || w.LateWakes < leastLateWakes || float64(w.LateWakes) <= lateShare*float64(w.Wake.Count) {
+		return nil
+	}
+	return []string{fmt.Sprintf("this process was woken more than %v late %d of %d times%s: the machine is too busy; use a faster or a second one, or ask for less",
+		maxLag, w.LateWakes, w.Wake.Count, w.why(cores))}
+}
+
+// why is what explains that the process was slow, in brackets, or nothing.
+func (w *SelfWatch) why(cores int) string {
+	if w == nil || w.Seconds == 0 {
+		return ""
+	}
+	var causes []string
+	if w.CPU >= usedUp*float64(cores) {
+		causes = append(causes, fmt.Sprintf("it used %.1f of its %d cores", w.CPU, cores))
+	} else {
+		causes = append(causes, fmt.Sprintf("it used %.1f of its %d cores, so others had them", w.CPU, cores))
+	}
+	if w.GCShare >= heavyGC {
+		causes = append(causes, fmt.Sprintf("%.0f %% of that went to collect garbage of a heap of %d MB", 100*w.GCShare, w.HeapPeak>>20))
+	}
+	return " (" + strings.Join(causes, ", ") + ")"
+}
+
+// want is how many descriptors there were, in brackets.
+func (w *SelfWatch) want() string {
+	if w == nil || w.DescriptorLimit == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d descriptors open at most, %d allowed)", w.DescriptorsPeak, w.DescriptorLimit)
+}
