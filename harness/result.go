@@ -31,6 +31,8 @@ type Result struct {
 	Disruptions []DisruptionResult `json:"disruptions,omitempty"`
 
 	Cleanup CleanupResult `json:"cleanup"`
+
+	starved bool // invalid for want of something of this machine, for a search
 }
 
 // ScenarioResult is what came of a scenario.

@@ -10,17 +10,20 @@ import (
 
 // WriteFile writes the result as JSON, for its owner's eyes only, and whole or
 // not at all.
-func (r *Result) WriteFile(path string) error {
+func (r *Result) WriteFile(path string) error { return writeJSON(path, "result", r) }
+
+// writeJSON writes a value of a kind that errors name.
+func writeJSON(path, kind string, v any) error {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetIndent("", " ")
 	enc.SetEscapeHTML(false) // thresholds are for people to read
-	if err := enc.Encode(r); err != nil {
-		return fmt.Errorf("write result: %w", err)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("write %s: %w", kind, err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".result-*")
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+kind+"-*")
 	if err != nil {
-		return fmt.Errorf("write result: %w", err)
+		return fmt.Errorf("write %s: %w", kind, err)
 	}
 	defer os.Remove(tmp.Name())
 	_, err = tmp.Write(text.Bytes())
@@ -34,7 +37,7 @@ func (r *Result) WriteFile(path string) error {
 		err = os.Rename(tmp.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("write result: %w", err)
+		return fmt.Errorf("write %s: %w", kind, err)
 	}
 	return nil
 }

@@ -46,13 +46,19 @@ type generated struct {
 	own, tooLate, done int64 // samples
 }
 
-// judge says why the generator could not keep up. Nothing means that it could.
+// crowded says that there were too few users, or nothing. A deployment that is too
+// slow keeps them busy, so this machine need not be starved.
+func (g generated) crowded() string {
+	if !exceeds(g.dropped, g.intended) {
+		return ""
+	}
+	return fmt.Sprintf("%s: %d of %d iterations were dropped because no user was free in time: give the schedule more users, or ask for less", g.name, g.dropped, g.intended)
+}
+
+// judge says why this machine could not keep up. Nothing means that it could.
 func (g generated) judge(w *SelfWatch, maxLag time.Duration, cores int) (reasons []string) {
 	add := func(format string, args ...any) {
 		reasons = append(reasons, g.name+": "+fmt.Sprintf(format, args...))
-	}
-	if exceeds(g.dropped, g.intended) {
-		add("%d of %d iterations were dropped because no user was free in time: give the schedule more users, or ask for less", g.dropped, g.intended)
 	}
 	if exceeds(g.ticksDropped, g.ticks) {
 		add("this process was too slow to send %d of %d ticks%s: use a faster or a second machine, or ask for less", g.ticksDropped, g.ticks, w.why(cores))

@@ -89,6 +89,7 @@ func (r *Run) judge(res *Result) (Verdict, []string) {
 		found.add(Fail, "%s, %d allowed; the first: %s", plural(failed, "failed run"), r.plan.MaxFailures, first)
 	}
 	for _, reason := range res.Generator.Watch.judge(r.plan.MaxLag, res.Generator.GOMAXPROCS) {
+		res.starved = true
 		found.add(Invalid, "%s", reason)
 	}
 	for _, d := range res.Disruptions {
@@ -127,7 +128,12 @@ func (r *Run) judgeScenario(found findings, res *Result, s *scenarioRun, sr *Sce
 	if sr.Ready == 0 {
 		return // there was no load that anything else could be said of
 	}
-	for _, reason := range s.generated(it).judge(res.Generator.Watch, r.plan.MaxLag, res.Generator.GOMAXPROCS) {
+	g := s.generated(it)
+	if reason := g.crowded(); reason != "" {
+		found.add(Invalid, "%s", reason)
+	}
+	for _, reason := range g.judge(res.Generator.Watch, r.plan.MaxLag, res.Generator.GOMAXPROCS) {
+		res.starved = true
 		found.add(Invalid, "%s", reason)
 	}
 	for _, t := range sr.Thresholds {
