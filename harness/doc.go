@@ -43,6 +43,11 @@
 // reported as stuck, with its stack. Every runner that has a [Cleaner] is
 // cleaned up, whatever happened, with a deadline of its own.
 //
+// # Search
+//
+// [FindLimit] raises a load until a threshold breaks, closes in on the highest
+// that holds, and says how certain it is of it.
+//
 // # Numbers
 //
 // Metrics cost the same for ten users and for ten thousand: an [Action] has one

@@ -143,17 +143,16 @@ const mostRungs = 1 << 50
 // Validate reports everything that is wrong with the search, but not with its
 // plans.
 func (s Search) Validate() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var w wrongs
 	if s.Plan == nil {
-		bad("there is no Plan")
+		w.add("there is no Plan")
 	}
 	for _, n := range []struct {
 		name  string
 		value float64
 	}{{"From", s.From}, {"To", s.To}, {"Step", s.Step}, {"Factor", s.Factor}, {"Precision", s.Precision}, {"Confidence", s.Confidence}} {
 		if math.IsNaN(n.value) || math.IsInf(n.value, 0) || n.value < 0 {
-			bad("%s is %v, want a finite number, 0 or more", n.name, n.value)
+			w.add("%s is %v, want a finite number, 0 or more", n.name, n.value)
 		}
 	}
 	for _, n := range []struct {
@@ -161,42 +160,46 @@ func (s Search) Validate() error {
 		value int64
 	}{{"Repeats", int64(s.Repeats)}, {"Patience", int64(s.Patience)}, {"Budget.Time", int64(s.Budget.Time)}, {"Budget.Probes", int64(s.Budget.Probes)}} {
 		if n.value < 0 {
-			bad("%s is negative, want 0 (the default) or more", n.name)
+			w.add("%s is negative, want 0 (the default) or more", n.name)
 		}
 	}
-	if len(errs) == 0 {
-		errs = append(errs, s.withDefaults().validateRange(), s.validateCertainty())
+	if len(w) == 0 { // or the rest makes no sense
+		s.withDefaults().validateRange(&w)
+		s.validateCertainty(&w)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("search: %w", err)
+	if len(w) > 0 {
+		return fmt.Errorf("search: %w", errors.Join(w...))
 	}
 	return nil
 }
 
+// wrongs are what is wrong.
+type wrongs []error
+
+func (w *wrongs) add(format string, args ...any) { *w = append(*w, fmt.Errorf(format, args...)) }
+
 // validateRange is for a search with its defaults.
-func (s Search) validateRange() error {
-	var errs []error
+func (s Search) validateRange(w *wrongs) {
 	if s.To < s.From {
-		errs = append(errs, fmt.Errorf("To is %v, want at least From, which is %v", s.To, s.From))
+		w.add("To is %v, want at least From, which is %v", s.To, s.From)
 	}
 	if s.To/s.Step > mostRungs {
-		errs = append(errs, fmt.Errorf("To is %v, too many steps of %v: want a larger Step", s.To, s.Step))
+		w.add("To is %v, too many steps of %v: want a larger Step", s.To, s.Step)
 	}
 	for _, n := range []struct {
 		name  string
 		value float64
 	}{{"From", s.From}, {"To", s.To}} {
 		if steps := n.value / s.Step; math.Abs(steps-math.Round(steps)) > 1e-9*steps {
-			errs = append(errs, fmt.Errorf("%s is %v, want a multiple of Step, which is %v", n.name, n.value, s.Step))
+			w.add("%s is %v, want a multiple of Step, which is %v", n.name, n.value, s.Step)
 		}
 	}
 	if s.Factor <= 1 {
-		errs = append(errs, fmt.Errorf("Factor is %v, want more than 1", s.Factor))
+		w.add("Factor is %v, want more than 1", s.Factor)
 	}
 	if s.Precision >= 1 {
-		errs = append(errs, fmt.Errorf("Precision is %v, want a share below 1, such as 0.05", s.Precision))
+		w.add("Precision is %v, want a share below 1, such as 0.05", s.Precision)
 	}
-	return errors.Join(errs...)
 }
 
 // mostConfidence and mostRepeats bound what is tabulated.
@@ -205,18 +208,17 @@ const (
 	mostRepeats    = 100
 )
 
-func (s Search) validateCertainty() error {
+func (s Search) validateCertainty(w *wrongs) {
 	if s.Confidence > mostConfidence {
-		return fmt.Errorf("Confidence is %v, want at most %v", s.Confidence, mostConfidence)
+		w.add("Confidence is %v, want at most %v", s.Confidence, mostConfidence)
+		return
 	}
 	s = s.withDefaults()
 	if s.Repeats > mostRepeats {
-		return fmt.Errorf("Repeats is %d, want at most %d", s.Repeats, mostRepeats)
+		w.add("Repeats is %d, want at most %d", s.Repeats, mostRepeats)
+	} else if d := newDoubts(s.Repeats); !d.mayHold(tally{}, s.enough()) {
+		w.add("Repeats is %d, too few for a confidence of %s: want more, or a lower Confidence", s.Repeats, percent(s.Confidence))
 	}
-	if d := newDoubts(s.Repeats); !d.mayHold(tally{}, s.enough()) {
-		return fmt.Errorf("Repeats is %d, too few for a confidence of %s: want more, or a lower Confidence", s.Repeats, percent(s.Confidence))
-	}
-	return nil
 }
 
 // withDefaults fills in what was left out.
