@@ -30,8 +30,13 @@ func (c *console) say(text string) { c.printf("%s\n", text) }
 
 // plan says what is about to happen.
 func (c *console) plan(plan harness.Plan, target *Target) {
-	c.scenarios, c.baseline = len(plan.Scenarios), plan.Baseline
 	c.printf("target      %s\n", target.Describe())
+	c.scenariosOf(plan)
+}
+
+// scenariosOf says what they do.
+func (c *console) scenariosOf(plan harness.Plan) {
+	c.scenarios, c.baseline = len(plan.Scenarios), plan.Baseline
 	for _, s := range plan.Scenarios {
 		after := ""
 		if s.StartAfter > 0 {

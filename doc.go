@@ -23,7 +23,8 @@
 // is for those who have a client already, such as the official SDK's. [Run] runs
 // scenarios, prints a heartbeat line each second and a summary, writes
 // result.json, and fails the test unless the verdict is pass. [Bench] does the
-// same for a benchmark, whose lines benchstat compares.
+// same for a benchmark, whose lines benchstat compares. [FindLimit] searches for the
+// highest load that holds.
 //
 // [Target.Workspaces], [Target.People] and [Target.SSHDialer] are what runners use;
 // [Target.CreateUsers] and [Target.CreateWorkspaces] are what the environment says of

@@ -40,6 +40,32 @@ func Example() {
 	// every byte came back: true
 }
 
+// How many people may ask at the same time? The load grows until a threshold
+// breaks, or to the highest that anybody cares for.
+func ExampleFindLimit() {
+	t := newT() // the *testing.T, when this is a test
+	defer t.end()
+
+	target := scaletest.Connect(t)
+	limit := scaletest.FindLimit(t, harness.Search{
+		Of: "people", From: 2, To: 16,
+		Rest: -1, // it is 10 seconds otherwise, in which a deployment comes to rest
+		Plan: func(load float64) (harness.Plan, error) {
+			return harness.Plan{MaxFailures: 1000, Scenarios: []harness.Scenario{{
+				Name:       "people",
+				Runner:     runners.API([]runners.Person{target.Self()}, runners.APICall{Path: "/api/v2/templates"}),
+				Schedule:   harness.AllAtOnce(int(load)),
+				Thresholds: []harness.Threshold{harness.Rate("errors").Below(0.01)},
+			}}}, nil
+		},
+	})
+	if limit.Holds < 10 {
+		t.Errorf("want 10 people at least: %v", limit)
+	}
+	fmt.Println(limit)
+	// Output: at least 16 people, 96 % certain
+}
+
 var addToCart = harness.NewAction("add_to_cart")
 
 // shopper is somebody who has nothing to do with Coder.

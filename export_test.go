@@ -36,3 +36,15 @@ func Prepared(tb TB, environ []string, plan harness.Plan) (harness.Plan, error) 
 	}
 	return (&Target{cfg: cfg}).prepare(tb, plan)
 }
+
+// SearchEnds is what is said of the ends of a search on a deployment.
+func SearchEnds(tb TB, url string, search harness.Search) error {
+	_, _, err := (&probing{Target: &Target{cfg: Config{URL: url}}, tb: tb}).ends(search)
+	return err
+}
+
+// Bounded is the budget of a search in a test.
+func Bounded(tb TB, b harness.Budget) harness.Budget {
+	(&probing{tb: tb, console: &console{out: output(tb)}}).bound(&b)
+	return b
+}

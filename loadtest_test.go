@@ -295,11 +295,40 @@ func TestLosingAReplica(t *testing.T) {
 // however fast the answers come.
 func TestAPI(t *testing.T) {
 	target := connect(t, scaletest.Embedded{Workspaces: 100})
-	scaletest.Run(t, harness.Scenario{
+	scaletest.Run(t, asking(target, target.Workspaces(t), harness.ConstantArrivals(50, steady(target), 20)))
+}
+
+// TestFindLimit raises the rate of the same calls until they fail or get slow,
+// closes in on the highest rate that holds, and says how certain it is. On the
+// embedded deployment it takes seconds, and is content with less. Its probes are
+// as long as CODER_SCALETEST_DURATION, and there are about twenty: give it
+// -timeout 0.
+func TestFindLimit(t *testing.T) {
+	target := connect(t, scaletest.Embedded{Workspaces: 100, Server: codertest.Config{RateLimit: -1}})
+	workspaces := target.Workspaces(t)
+	search := harness.Search{
+		Of: "calls/s", From: 10, To: embedded(target, 80.0, 1000.0), Step: 5,
+		Confidence: embedded(target, 0.5, 0.9), Rest: embedded(target, -1, 10*time.Second),
+		Plan: func(load float64) (harness.Plan, error) {
+			// Users for calls that take a second each.
+			s := asking(target, workspaces, harness.ConstantArrivals(load, embedded(target, time.Second, target.Config().Duration), max(int(load), 20)))
+			s.Thresholds = append(s.Thresholds, harness.P99("iteration").Below(time.Second))
+			return harness.Plan{Scenarios: []harness.Scenario{s}, MaxFailures: 1 << 30}, nil
+		},
+	}
+	limit := scaletest.FindLimit(t, search)
+	if limit.Holds == 0 && limit.Breaks == 0 {
+		t.Errorf("nothing was learned: %v", limit.Reason)
+	}
+}
+
+// asking is a mix of calls of the API.
+func asking(target *scaletest.Target, workspaces []runners.Workspace, schedule harness.Schedule) harness.Scenario {
+	return harness.Scenario{
 		Name: "api",
 		Runner: runners.APIConfig{
 			People:     []runners.Person{target.Self()},
-			Workspaces: target.Workspaces(t),
+			Workspaces: workspaces,
 			Calls: []runners.APICall{
 				{Name: "list_workspaces", Path: "/api/v2/workspaces?q=owner:me&limit=25", Weight: 4},
 				{Name: "read_workspace", Path: "/api/v2/workspaces/{workspace}", Weight: 4},
@@ -307,9 +336,9 @@ func TestAPI(t *testing.T) {
 				{Name: "me", Path: "/api/v2/users/{user}", Weight: 1},
 			},
 		}.Runner(),
-		Schedule:   harness.ConstantArrivals(50, steady(target), 20),
+		Schedule:   schedule,
 		Thresholds: []harness.Threshold{harness.Rate("errors").Below(0.001)},
-	})
+	}
 }
 
 // TestScenario runs the file that CODER_SCALETEST_SCENARIO names. Without one it

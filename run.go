@@ -1,6 +1,7 @@
 package scaletest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -84,58 +85,67 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 		tb.Fatalf("%v", err)
 		return nil
 	}
-	flush, err := target.trace(tb, &plan, c)
+	heard := hear() // before the start, so that no interrupt is lost
+	defer heard.release()
+	res, err := target.carryOut(tb.Context(), tb, plan, c, heard, func(run *harness.Run) { heard.obey(run, c) }, func(res *harness.Result) {
+		name := "result.json"
+		if c.quiet { // a benchmark has many runs
+			name = "result-" + res.RunID + ".json"
+		}
+		path, files, err := write(res, dir, name, target.cfg.Outputs)
+		if err != nil {
+			tb.Errorf("%v", err)
+		}
+		if !c.quiet {
+			if err := c.print(res, path, files, target.cfg.Outputs); err != nil {
+				tb.Errorf("%v", err)
+			}
+		}
+	})
 	if err != nil {
 		_ = os.Remove(dir) // it is empty, or stays
 		tb.Fatalf("%s", oneLine(err))
 		return nil
 	}
-	defer flush()
-	metrics, err := target.serveMetrics(&plan, c)
+	return res
+}
+
+// carryOut runs a plan that is prepared: begun is called when it has begun, and
+// keep with the result, before the last numbers are waited for. Nothing has
+// happened when it returns an error.
+func (t *Target) carryOut(ctx context.Context, tb TB, plan harness.Plan, c *console, heard *interrupts, begun func(*harness.Run), keep func(*harness.Result)) (*harness.Result, error) {
+	tb.Helper()
+	flush, err := t.trace(tb, &plan, c)
 	if err != nil {
-		_ = os.Remove(dir) // it is empty, or stays
-		tb.Fatalf("%v", err)
-		return nil
+		return nil, err
+	}
+	defer flush()
+	metrics, err := t.serveMetrics(&plan, c)
+	if err != nil {
+		return nil, err
 	}
 	defer metrics.close()
-	heard := hear() // before the start, so that no interrupt is lost
-	defer heard.release()
-	run, err := harness.Start(tb.Context(), plan)
+	run, err := harness.Start(ctx, plan)
 	if err != nil {
-		_ = os.Remove(dir) // it is empty, or stays
-		tb.Fatalf("%v", err)
-		return nil
+		return nil, err
 	}
-	heard.obey(run, c)
+	begun(run)
 	res := run.Wait()
-	if way := target.describeTailnet(); way != "" {
+	if way := t.describeTailnet(); way != "" {
 		res.Target["tailnet"] = way
 	}
-	if agents := target.describeSimulated(); agents != "" {
+	if agents := t.describeSimulated(); agents != "" {
 		res.Target["simulated_agents"] = agents
 	}
-
-	name := "result.json"
-	if c.quiet { // a benchmark has many runs
-		name = "result-" + run.ID() + ".json"
-	}
-	path, files, err := write(res, dir, name, target.cfg.Outputs)
-	if err != nil {
-		tb.Errorf("%v", err)
-	}
-	if !c.quiet {
-		if err := c.print(res, path, files, target.cfg.Outputs); err != nil {
-			tb.Errorf("%v", err)
-		}
-	}
+	keep(res)
 	until, _ := deadlineOf(tb)
 	if !until.IsZero() {
 		until = until.Add(-reserve / 5) // for what the test itself has to clean up
 	}
-	if err := metrics.finish(tb.Context(), res, until, heard.first, c); err != nil {
+	if err := metrics.finish(ctx, res, until, heard.first, c); err != nil {
 		tb.Errorf("%v", err)
 	}
-	return res
+	return res, nil
 }
 
 // prepare fills in what the environment says, and refuses what can't be done.

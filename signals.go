@@ -6,8 +6,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/coderscale/scaletest/harness"
 )
 
 // parent is the process that started this one, usually go test. It is looked
@@ -41,8 +39,14 @@ func (i *interrupts) release() {
 	})
 }
 
+// stoppable is what interrupts end: a run, or a search.
+type stoppable interface {
+	Stop()
+	Abort()
+}
+
 // obey acts on what is heard until it is released.
-func (i *interrupts) obey(run *harness.Run, c *console) {
+func (i *interrupts) obey(run stoppable, c *console) {
 	i.running.Go(func() {
 		watch := time.NewTicker(time.Second) // there is no event for a parent's end
 		defer watch.Stop()

@@ -42,7 +42,7 @@ import (
 // probability that one where a probe breaks as often as it holds would have looked
 // as good, at any time within Repeats probes; and the other way round for a load
 // that is said to break. The confidence is 1 less both doubts. Five probes of
-// five on both sides make 92 %; one that came out otherwise costs three or four
+// five on both sides make 92 %; one that came out otherwise costs four
 // more.
 //
 // It is about these two loads, not about all that a search tries on its way. In
@@ -123,6 +123,10 @@ type Search struct {
 	// keeps only what it needs. Runs that check a recovery are among them. The
 	// search goes on when it returns.
 	OnProbe func(Probe, *Result)
+
+	// OnWait is called before each wait. The load is the one that the deployment
+	// has to recover from, or 0 where the search only rests.
+	OnWait func(wait time.Duration, recoverFrom float64)
 }
 
 // Budget is how much a search may take. Its zero value is no bound.
@@ -220,6 +224,9 @@ func (s Search) validateCertainty(w *wrongs) {
 		w.add("Repeats is %d, too few for a confidence of %s: want more, or a lower Confidence", s.Repeats, percent(s.Confidence))
 	}
 }
+
+// Range is the lowest and the highest load, with the default of From.
+func (s Search) Range() (from, to float64) { return s.withDefaults().From, s.To }
 
 // withDefaults fills in what was left out.
 func (s Search) withDefaults() Search {

@@ -14,6 +14,9 @@ type Limit struct {
 	StartedAt     time.Time `json:"started_at"`
 	EndedAt       time.Time `json:"ended_at"`
 
+	// Target is what was tested, as the first result says.
+	Target map[string]string `json:"target"`
+
 	// Holds is the highest load that holds, and Breaks the lowest that breaks. 0 is
 	// none. Loads between the two were not probed, or are unclear.
 	Holds  float64 `json:"holds"`

@@ -16,6 +16,8 @@ func (x *searching) recover(ctx context.Context) (checked bool, h *halt) {
 	load, ended := broken.Load, broken.StartedAt.Add(seconds(broken.Seconds))
 	r := &Recovery{Failed: []string{}}
 	broken.Recovery = r // the probes may move while it is filled in
+	x.recovering = load
+	defer func() { x.recovering = 0 }()
 	for wait := x.Rest; ; wait = max(2*wait, time.Second) {
 		var wrong string
 		if x.Recovered != nil {
@@ -75,8 +77,8 @@ func (x *searching) unrecovered(load float64, r *Recovery) *halt {
 	last := r.Failed[len(r.Failed)-1]
 	after := roundDuration(seconds(r.Seconds))
 	if x.Recovered != nil {
-		return halted(StopNotRecovered, "did not recover within %v from %s: %s", after, x.amount(load), last)
+		return halted(StopNotRecovered, "did not recover within %v from %s: %s", after, x.Amount(load), last)
 	}
 	return halted(StopNotRecovered, "did not recover within %v from %s: %s, which held before, no longer hold: %s",
-		after, x.amount(load), x.amount(x.From), last)
+		after, x.Amount(load), x.Amount(x.From), last)
 }

@@ -49,8 +49,18 @@ func TestDeploymentThatBreaksForGoodEndsTheSearch(t *testing.T) {
 
 func TestDeploymentThatRecoversIsWaitedFor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		l := find(t, fragile(300, time.Minute).search(10, 5000))
+		waits := map[float64]map[time.Duration]int{}
+		s := fragile(300, time.Minute).search(10, 5000)
+		s.OnWait = func(d time.Duration, from float64) {
+			if waits[from] == nil {
+				waits[from] = map[time.Duration]int{}
+			}
+			waits[from][d]++
+		}
+		l := find(t, s)
 		require.Equal(t, harness.StopFound, l.Stopped)
+		require.Equal(t, map[time.Duration]int{10 * time.Second: 1, 20 * time.Second: 1}, waits[320])
+		require.Len(t, waits[0], 1, "a rest is not to recover from anything")
 		require.LessOrEqual(t, l.Holds, 300.0)
 		require.Greater(t, l.Breaks, 300.0)
 		for i, p := range l.Probes {

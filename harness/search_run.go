@@ -19,6 +19,8 @@ type searching struct {
 	broken   int           // number of the probe that the deployment has to recover from, or 0
 	invalid  int64         // rung whose last probe was invalid, or 0
 	checked  time.Time     // when the last check of a recovery began
+
+	recovering float64 // load that the deployment has to recover from, or 0
 }
 
 // halt ends a search. Nil is to go on.
@@ -66,7 +68,7 @@ func FindLimit(ctx context.Context, search Search) (*Limit, error) {
 	for _, rung := range e.unclear {
 		l.Unclear = append(l.Unclear, s.load(rung))
 	}
-	l.Stopped, l.Reason = h.stop, h.reason
+	l.Stopped, l.Reason, l.Target = h.stop, h.reason, orEmpty(l.Target)
 	return l, h.err
 }
 
@@ -80,7 +82,7 @@ func (s Search) plan(load float64) (Plan, error) {
 		err = fmt.Errorf("its RunID is %q, want none, because each probe is a run of its own", plan.RunID)
 	}
 	if err != nil {
-		return plan, fmt.Errorf("search: the plan of %s: %w", s.amount(load), err)
+		return plan, fmt.Errorf("search: the plan of %s: %w", s.Amount(load), err)
 	}
 	return plan, nil
 }
@@ -142,7 +144,7 @@ func (x *searching) probe(ctx context.Context, rung int64) *halt {
 		}
 	case Uncounted: // machines have hiccups, and so there is a second chance
 		if x.invalid == rung {
-			return halted(StopGenerator, "at %s the generator was the limit, twice: %s", x.amount(p.Load), first(p.Reasons))
+			return halted(StopGenerator, "at %s the generator was the limit, twice: %s", x.Amount(p.Load), first(p.Reasons))
 		}
 		x.invalid = rung
 	}
@@ -162,14 +164,14 @@ func (x *searching) run(ctx context.Context, load float64, rest time.Duration, c
 	if h := x.wait(ctx, rest); h != nil {
 		return nil, h
 	}
+	began := time.Now()
 	res, err := x.Run(ctx, plan)
 	switch {
 	case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return nil, interrupted(ctx)
 	case err != nil:
-		return nil, failed(fmt.Errorf("search: run %s: %w", x.amount(load), err))
+		return nil, failed(fmt.Errorf("search: run %s: %w", x.Amount(load), err))
 	}
-	x.overhead = max(x.overhead, seconds(res.Seconds)-plan.Length())
 	p := Probe{
 		Number: len(x.limit.Probes) + 1, Load: load, Check: check, Outcome: x.outcome(res),
 		RunID: res.RunID, Verdict: res.Verdict, Reasons: res.Reasons,
@@ -181,16 +183,20 @@ func (x *searching) run(ctx context.Context, load float64, rest time.Duration, c
 		}
 	}
 	x.limit.Probes = append(x.limit.Probes, p)
+	if x.limit.Target == nil {
+		x.limit.Target = res.Target
+	}
 	if x.OnProbe != nil {
 		x.OnProbe(p, res)
 	}
+	x.overhead = max(x.overhead, time.Since(began)-plan.Length()) // with all that the caller does
 	switch {
 	case p.Outcome != Uncounted || p.Verdict == Invalid:
 		return &p, nil
 	case p.Verdict == Interrupted:
-		return nil, halted(StopInterrupted, "the run of %s was interrupted", x.amount(load))
+		return nil, halted(StopInterrupted, "the run of %s was interrupted", x.Amount(load))
 	default:
-		return nil, failed(fmt.Errorf("search: the run %s of %s ended in an error: %s", p.RunID, x.amount(load), first(p.Reasons)))
+		return nil, failed(fmt.Errorf("search: the run %s of %s ended in an error: %s", p.RunID, x.Amount(load), first(p.Reasons)))
 	}
 }
 
@@ -240,13 +246,16 @@ func (x *searching) afford(rest, run time.Duration, load float64) *halt {
 	}
 	if spent := time.Since(x.limit.StartedAt); b.Time > 0 && spent+rest+run > b.Time {
 		return halted(StopBudget, "the budget of %v has no room for another run of %s, which takes %v: %v are spent",
-			b.Time, x.amount(load), roundDuration(rest+run), roundDuration(spent))
+			b.Time, x.Amount(load), roundDuration(rest+run), roundDuration(spent))
 	}
 	return nil
 }
 
 func (x *searching) wait(ctx context.Context, d time.Duration) *halt {
-	if d > 0 {
+	if d > 0 && ctx.Err() == nil {
+		if x.OnWait != nil {
+			x.OnWait(d, x.recovering)
+		}
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		select {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// amount is a load with its unit.
-func (s Search) amount(load float64) string { return trimFloat(load) + " " + s.Of }
+// Amount is a load with its unit, as in "640 users".
+func (s Search) Amount(load float64) string { return trimFloat(load) + " " + s.withDefaults().Of }
 
 // amounts are several.
 func (s Search) amounts(rungs []int64) string {
