@@ -51,7 +51,7 @@ func ExampleFindLimit() {
 		Of: "people", From: 2, To: 16,
 		Rest: -1, // it is 10 seconds otherwise, in which a deployment comes to rest
 		Plan: func(load float64) (harness.Plan, error) {
-			return harness.Plan{MaxFailures: 1000, Scenarios: []harness.Scenario{{
+			return harness.Plan{Scenarios: []harness.Scenario{{
 				Name:       "people",
 				Runner:     runners.API([]runners.Person{target.Self()}, runners.APICall{Path: "/api/v2/templates"}),
 				Schedule:   harness.AllAtOnce(int(load)),

@@ -313,7 +313,7 @@ func TestFindLimit(t *testing.T) {
 			// Users for calls that take a second each.
 			s := asking(target, workspaces, harness.ConstantArrivals(load, embedded(target, time.Second, target.Config().Duration), max(int(load), 20)))
 			s.Thresholds = append(s.Thresholds, harness.P99("iteration").Below(time.Second))
-			return harness.Plan{Scenarios: []harness.Scenario{s}, MaxFailures: 1 << 30}, nil
+			return harness.Plan{Scenarios: []harness.Scenario{s}}, nil
 		},
 	}
 	limit := scaletest.FindLimit(t, search)

@@ -153,6 +153,28 @@ func TestProbeThatBrokeByChanceIsFoundOut(t *testing.T) {
 	}
 }
 
+func TestLowestLoadThatBrokeByChanceStillHolds(t *testing.T) {
+	for unlucky := range 20 {
+		d := aDecider(10, 1000)
+		n := 0
+		decide(t, d, func(rung int64) bool {
+			n++
+			return rung <= 10 && n != unlucky+1
+		})
+		require.Equal(t, edge{holds: 10, breaks: 11}, d.edge(), "probe %d", unlucky)
+	}
+}
+
+func TestBothSidesAreConfirmedInTurn(t *testing.T) {
+	d := aDecider(100, 101)
+	var probed []int64
+	decide(t, d, func(rung int64) bool {
+		probed = append(probed, rung)
+		return rung == 100
+	})
+	require.Equal(t, []int64{100, 101, 100, 101, 100, 101, 100, 101, 100, 101}, probed)
+}
+
 func TestProbeThatHeldByChanceIsFoundOut(t *testing.T) {
 	for lucky := range int64(12) {
 		d := aDecider(10, 1000)

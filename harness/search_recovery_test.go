@@ -119,6 +119,22 @@ func TestLowestLoadThatBreaksIsNotCheckedByItself(t *testing.T) {
 		require.Equal(t, harness.StopFound, l.Stopped, "the first probe met a cold deployment")
 		require.LessOrEqual(t, l.Holds, 300.0)
 		require.Greater(t, l.Breaks, 300.0)
+
+		asked := 0 // for 10 users: a probe, a check, and then the probe that breaks by chance
+		o = &oracle{holds: func(load float64) bool {
+			if load == 10 {
+				asked++
+			}
+			return load == 10 && asked != 3
+		}}
+		l = find(t, o.search(10, 11))
+		require.Equal(t, []float64{10, 11}, []float64{l.Holds, l.Breaks})
+		for i, p := range l.Probes {
+			if p.Load == 10 && p.Outcome == harness.Broke {
+				require.False(t, l.Probes[i+1].Check, "it would be checked by itself")
+				require.Equal(t, 10.0, l.Probes[i+1].Load)
+			}
+		}
 	})
 }
 

@@ -178,6 +178,34 @@ func TestHiccupOfTheGeneratorHasASecondChance(t *testing.T) {
 	})
 }
 
+func TestHiccupsThatDoNotFollowEachOtherEndNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := crowds(200)
+		n := 0
+		run := s
+		lateAbove(&run, 100, -1)
+		s.Run = func(ctx context.Context, plan harness.Plan) (*harness.Result, error) {
+			if n++; n%2 == 0 {
+				return run.Run(ctx, plan)
+			}
+			r, err := harness.Start(ctx, plan)
+			if err != nil {
+				return nil, err
+			}
+			return r.Wait(), nil
+		}
+		l := find(t, s)
+		require.Equal(t, harness.StopFound, l.Stopped)
+		hiccups := map[float64]int{}
+		for _, p := range l.Probes {
+			if p.Verdict == harness.Invalid {
+				hiccups[p.Load]++
+			}
+		}
+		require.Greater(t, hiccups[l.Holds]+hiccups[l.Breaks], 2, "this shows nothing")
+	})
+}
+
 // At twice the load that a deployment serves, all users are busy at the end, and
 // arrivals are dropped. That is not the generator's fault.
 func TestArrivalsDroppedBecauseTheDeploymentIsSlowBreakTheLoad(t *testing.T) {
@@ -271,5 +299,32 @@ func TestCleanupThatFailsEndsTheSearchWithAnError(t *testing.T) {
 		require.Equal(t, harness.StopError, l.Stopped)
 		require.Equal(t, 80.0, l.Holds)
 		require.Zero(t, l.Breaks)
+	})
+	bubble(t, func(t *testing.T) { // nobody got ready, and one could not be cleaned up in time
+		o := upTo(1e9)
+		o.plan = func(load float64, p *harness.Plan) {
+			p.CleanupTimeout, p.Grace = time.Second, time.Second
+			p.Scenarios[0].CleanupAtATime = 1
+			p.Scenarios[0].Schedule = harness.AllAtOnce(2)
+			p.Scenarios[0].Runner = all(fake{
+				setup: func(context.Context, *harness.Recorder) error {
+					if load > 100 {
+						return errBroken
+					}
+					return nil
+				},
+				cleanup: func(ctx context.Context) error {
+					if load > 100 {
+						_ = sleep(ctx, time.Hour)
+					}
+					return nil
+				},
+			})
+			p.Scenarios[0].Thresholds = nil
+		}
+		l, err := harness.FindLimit(t.Context(), o.search(10, 1000))
+		require.ErrorContains(t, err, "of 160 users ended in an error: s: no user got ready")
+		require.Equal(t, harness.StopError, l.Stopped)
+		require.Zero(t, l.Breaks, "something is left there, so nothing after it would be sound")
 	})
 }

@@ -205,12 +205,13 @@ func TestPlanThatFailsOnTheWayEndsTheSearchWithWhatIsKnown(t *testing.T) {
 		plan := s.Plan
 		s.Plan = func(load float64) (harness.Plan, error) {
 			if load == 40 {
-				return harness.Plan{}, errors.New("there are 30 workspaces only")
+				return harness.Plan{}, errors.Join(errors.New("there are 30 workspaces only"), errBroken)
 			}
 			return plan(load)
 		}
 		l, err := harness.FindLimit(t.Context(), s)
-		require.EqualError(t, err, "search: the plan of 40 users: there are 30 workspaces only")
+		require.EqualError(t, err, "search: the plan of 40 users: there are 30 workspaces only\nit is broken")
+		require.Equal(t, "search: the plan of 40 users: there are 30 workspaces only; it is broken", l.Reason)
 		requireLimit(t, l)
 		require.Equal(t, harness.StopError, l.Stopped)
 		require.Equal(t, 20.0, l.Holds)
