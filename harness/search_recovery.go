@@ -76,8 +76,12 @@ func (x *searching) check(ctx context.Context, wait time.Duration) (wrong string
 func (x *searching) unrecovered(load float64, r *Recovery) *halt {
 	last := r.Failed[len(r.Failed)-1]
 	after := roundDuration(seconds(r.Seconds))
-	if x.Recovered != nil {
+	switch {
+	case x.Recovered != nil:
 		return halted(StopNotRecovered, "did not recover within %v from %s: %s", after, x.Amount(load), last)
+	case x.limit.Probes[len(x.limit.Probes)-1].Outcome == Uncounted:
+		return halted(StopGenerator, "whether it has recovered from %s can't be told, because at %s the generator was the limit: %s",
+			x.Amount(load), x.Amount(x.From), last)
 	}
 	return halted(StopNotRecovered, "did not recover within %v from %s: %s, which held before, no longer hold: %s",
 		after, x.Amount(load), x.Amount(x.From), last)

@@ -138,6 +138,28 @@ func TestLowestLoadThatBreaksIsNotCheckedByItself(t *testing.T) {
 	})
 }
 
+func TestCheckThatTheGeneratorSpoiledIsNotHeldAgainstTheDeployment(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, broke := crowds(300), false
+		s.Run = func(ctx context.Context, plan harness.Plan) (*harness.Result, error) {
+			run, err := harness.Start(ctx, plan)
+			if err != nil {
+				return nil, err
+			}
+			res := run.Wait()
+			if broke {
+				res.Verdict, res.Reasons = harness.Invalid, []string{"s: this process was late by 300ms"}
+			}
+			broke = broke || res.Verdict == harness.Fail
+			return res, nil
+		}
+		l := find(t, s)
+		require.Equal(t, harness.StopGenerator, l.Stopped)
+		require.Equal(t, "whether it has recovered from 320 users can't be told, because at 10 users the generator was the limit: s: this process was late by 300ms", l.Reason)
+		require.Len(t, checks(l), 5)
+	})
+}
+
 func TestWithoutRestARecoveryIsStillWaitedFor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := upTo(300).search(10, 5000)
