@@ -53,9 +53,12 @@
 // Metrics cost the same for ten users and for ten thousand: an [Action] has one
 // pair of histograms for each core of the machine and scenario, never one for
 // each user. Percentiles come from the merged histograms, never from averages.
-// A user costs less than 3 KiB of heap, and the stacks of two goroutines while it
-// runs, besides what its runner and the last 64 KiB of its log take. The timeline grows by one
-// record for each second and scenario.
+// A user costs less than 3 KiB of heap, and the stacks of two goroutines from its
+// first iteration to its last, besides what its runner and the last 64 KiB of its
+// log take. The timeline grows by one record for each second and scenario.
+//
+// A [Disruption] does something to what is tested in mid-load, and the result says
+// what its users noticed. [FindLimit] looks for the highest load that holds.
 //
 // The warm-up and the cool-down of a [Scenario] are kept apart: they are in the
 // timeline and in [Part] of the result, and decide nothing.

@@ -274,3 +274,80 @@ func ExampleResult_WriteFile() {
 	fmt.Println(read.RunID, read.Verdict)
 	// Output: example pass
 }
+
+var region = harness.NewAction("region_call")
+
+func ExampleAction_Tag() {
+	// Made once: what is recorded for a tag counts for its action, too.
+	in := map[string]harness.Action{"eu": region.Tag("region", "eu"), "us": region.Tag("region", "us")}
+	run, err := harness.Start(context.Background(), harness.Plan{Scenarios: []harness.Scenario{{
+		Name: "calls",
+		Runner: func(user int) (harness.Runner, error) {
+			name := []string{"eu", "us"}[user%2]
+			return harness.RunnerFunc(func(ctx context.Context, rec *harness.Recorder) error {
+				return rec.Do(ctx, in[name], func(context.Context) error { return nil })
+			}), nil
+		},
+		Schedule: harness.PerUserIterations(5, 4),
+		Thresholds: []harness.Threshold{
+			harness.Count("region_call").AtLeast(20),
+			harness.Count("region_call").Tagged("region", "eu").AtLeast(10),
+			harness.Rate("errors").Below(0.5).AbortOnFail(10 * time.Second),
+		},
+	}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, t := range run.Wait().Scenarios[0].Thresholds {
+		fmt.Println(t.Message)
+	}
+	// Output:
+	// region_call: count>=20 holds: 20
+	// region_call{region=eu}: count>=10 holds: 10
+	// errors: rate<0.5 abort after 10s holds: 0
+}
+
+func ExampleDisruption() {
+	lost := make(chan struct{}) // stands for a replica that goes away
+	holds := harness.RunnerFunc(func(ctx context.Context, rec *harness.Recorder) error {
+		conn := rec.Connected()
+		defer conn.Close()
+		gone := lost
+		if rec.User()%4 != 0 {
+			gone = nil // another replica
+		}
+		for {
+			select {
+			case <-gone:
+				conn.Lost()
+				conn.Restored() // dialed again
+				gone = nil
+			case <-rec.Done():
+				return nil
+			}
+		}
+	})
+	run, err := harness.Start(context.Background(), harness.Plan{
+		Scenarios: []harness.Scenario{{
+			Name: "terminals", Runner: func(int) (harness.Runner, error) { return holds, nil },
+			Schedule:   harness.AllAtOnce(40).Hold(300 * time.Millisecond),
+			Thresholds: []harness.Threshold{harness.Rate("disconnects").In(harness.During).AtMost(0.25)},
+		}},
+		Disruptions: []harness.Disruption{{
+			Name: "lose-replica", At: 100 * time.Millisecond,
+			Do: func(context.Context) error { close(lost); return nil }, // or harness.Command("kubectl", ...)
+		}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	res := run.Wait()
+	c := res.Disruptions[0].Scenarios[0].During.Connections
+	fmt.Printf("%d of %d connections were lost, %d came back\n", c.Lost, c.Count, c.Restored)
+	fmt.Println(res.Scenarios[0].Thresholds[0].Message)
+	// Output:
+	// 10 of 40 connections were lost, 10 came back
+	// disconnects@during: rate<=0.25 holds: 0.25
+}
