@@ -58,7 +58,7 @@
 // log take. The timeline grows by one record for each second and scenario.
 //
 // A [Disruption] does something to what is tested in mid-load, and the result says
-// what its users noticed. [FindLimit] looks for the highest load that holds.
+// what its users noticed.
 //
 // The warm-up and the cool-down of a [Scenario] are kept apart: they are in the
 // timeline and in [Part] of the result, and decide nothing.
