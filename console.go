@@ -48,7 +48,7 @@ func (c *console) scenariosOf(plan harness.Plan) {
 		if s.CoolDown > 0 {
 			after += fmt.Sprintf(", the last %v to cool down", s.CoolDown)
 		}
-		c.printf("%-11s %v%s\n", s.Name, s.Schedule, after)
+		c.printf("%-11s %s%s\n", s.Name, harness.Describe(s.Schedule), after)
 		for _, t := range s.Thresholds {
 			c.printf("            must hold: %v\n", t)
 		}
