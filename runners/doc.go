@@ -21,6 +21,14 @@
 //   - [Build] and [Autostart] build workspaces, [Watch] looks on.
 //   - [Agents] are at the other end: what workspaces have instead of a machine.
 //
+// # Connections
+//
+// Terminals, SSH with a load, sockets to apps, TCP tunnels, watches, the dashboard's
+// sockets and simulated agents last. What becomes of them is in the result's
+// harness.Connections, in the threshold metric "disconnects", and in what a
+// harness.Disruption does; terminals, SSH and apps also account for the bytes that
+// each lost, and got twice.
+//
 // # Targets
 //
 // A [Workspace] is reached by a client, a [Person] has one. [Range], [Cut] and
