@@ -3,7 +3,8 @@ package harness
 import "context"
 
 // Runner is what one virtual user does. Run is one iteration; a schedule may
-// ask for many, one after the other.
+// ask for many, one after the other. Package harnesstest holds runners to what is
+// said here.
 type Runner interface {
 	// Run does the work and records it. It returns when it is done, soon after
 	// [Recorder.Done] is closed, and at once when ctx is done. An error, or a
