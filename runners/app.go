@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/coderscale/scaletest/coder"
@@ -190,9 +189,7 @@ func (c AppConfig) Runner() func(user int) (harness.Runner, error) {
 type appGroup struct {
 	pumping
 	cfg  AppConfig
-	once sync.Once
-	host string // of subdomains
-	err  error
+	host forAll[string] // of subdomains
 }
 
 func (g *appGroup) pump(seed uint64) traffic.PumpConfig {
@@ -208,8 +205,7 @@ func (g *appGroup) pump(seed uint64) traffic.PumpConfig {
 
 // appHost asks once for all.
 func (g *appGroup) appHost(ctx context.Context, c *coder.Client) (string, error) {
-	g.once.Do(func() { g.host, g.err = c.AppHost(context.WithoutCancel(ctx)) })
-	return g.host, g.err
+	return g.host.get(ctx, c.AppHost)
 }
 
 // app is one person's way to the app of one workspace.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
 
 	"github.com/google/uuid"
 	"golang.org/x/time/rate"
@@ -113,8 +112,7 @@ func (c CreateUsersConfig) group() *userGroup {
 type userGroup struct {
 	cfg      CreateUsersConfig
 	sessions *sessions
-	limit    sync.Once
-	pace     *rate.Limiter // of what all of them ask of one path; nil is none
+	pace     forAll[*rate.Limiter] // of what all of them ask of one path; nil is none
 }
 
 // roles are those of a user.
@@ -155,9 +153,11 @@ func (r *createUser) get(ctx context.Context, rec *harness.Recorder) (Person, er
 		rec.Add(UsersReused, 1)
 		return r.session(ctx, rec, g.cfg.Existing[n], "")
 	}
-	g.limit.Do(func() { g.pace = pacePath(ctx, rec, g.cfg.Client, "users are created") })
-	if g.pace != nil {
-		if err := g.pace.Wait(ctx); err != nil {
+	pace, _ := g.pace.get(ctx, func(ctx context.Context) (*rate.Limiter, error) {
+		return pacePath(ctx, rec, g.cfg.Client, "users are created")
+	}) // a 429 is waited for in any case
+	if pace != nil {
+		if err := pace.Wait(ctx); err != nil {
 			return Person{}, fmt.Errorf("wait to create a user below the server's rate limit: %w", err)
 		}
 	}

@@ -180,7 +180,7 @@ type dashboards struct {
 	cfg  DashboardConfig
 	mine map[string][]string // names of workspaces, by their owner
 
-	limits sync.Once
+	limits forAll[struct{}]
 	// noSockets says that workspaces and metadata are watched by server-sent
 	// events, as servers before 2.22 want it.
 	noSockets atomic.Bool
@@ -189,10 +189,11 @@ type dashboards struct {
 
 // warnOfLimits says once which rate limits will bite.
 func (g *dashboards) warnOfLimits(ctx context.Context, rec *harness.Recorder, c *coder.Client) {
-	g.limits.Do(func() {
-		limit, err := c.RateLimit(context.WithoutCancel(ctx))
+	// What is not known is not warned of.
+	_, _ = g.limits.get(ctx, func(ctx context.Context) (struct{}, error) {
+		limit, err := c.RateLimit(ctx)
 		if err != nil || limit.PerMinute == 0 {
-			return
+			return struct{}{}, err
 		}
 		const remedy = "set CODER_API_RATE_LIMIT=-1 or CODER_DANGEROUS_DISABLE_RATE_LIMITS=true on the server to measure more than its limits"
 		switch {
@@ -201,6 +202,7 @@ func (g *dashboards) warnOfLimits(ctx context.Context, rec *harness.Recorder, c 
 		case g.cfg.Share:
 			rec.Warn(fmt.Sprintf("the server takes %d requests a minute by user and path, and simulated users share people: %s", limit.PerMinute, remedy))
 		}
+		return struct{}{}, nil
 	})
 }
 

@@ -13,10 +13,10 @@ import (
 // pacePath keeps calls to one path, which all runners of a group share, below
 // the limit that the deployment holds this client to. Nil is no limit. It says
 // in the result that it does, and what the operator can set.
-func pacePath(ctx context.Context, rec *harness.Recorder, c *coder.Client, what string) *rate.Limiter {
+func pacePath(ctx context.Context, rec *harness.Recorder, c *coder.Client, what string) (*rate.Limiter, error) {
 	limit, err := c.RateLimit(ctx)
 	if err != nil || limit.PerMinute == 0 {
-		return nil // a 429 is waited for in any case
+		return nil, err
 	}
 	// A server counts in a sliding minute: what the burst and a minute's worth
 	// add up to must stay below.
@@ -27,5 +27,5 @@ func pacePath(ctx context.Context, rec *harness.Recorder, c *coder.Client, what 
 		by = "by address and path, for all users of this machine together"
 	}
 	rec.Warn(fmt.Sprintf("%s at no more than %.1f/s, because the server takes %d requests a minute %s: set CODER_API_RATE_LIMIT=-1 or CODER_DANGEROUS_DISABLE_RATE_LIMITS=true on the server for faster tests", what, float64(l.Limit()), limit.PerMinute, by))
-	return l
+	return l, nil
 }

@@ -113,23 +113,21 @@ func (c WatchConfig) Runner() func(user int) (harness.Runner, error) {
 // watchGroup is what the watchers of a scenario share.
 type watchGroup struct {
 	cfg   WatchConfig
-	once  sync.Once
-	clock coder.ClockOffset
-	err   error
+	clock forAll[coder.ClockOffset]
 }
 
 // exactly is how well the server's clock must be known.
 const exactly = 50 * time.Millisecond
 
 // measure measures the server's clock once for all.
-func (g *watchGroup) measure(ctx context.Context, rec *harness.Recorder, c *coder.Client) error {
-	g.once.Do(func() {
-		g.clock, g.err = c.ClockOffset(context.WithoutCancel(ctx))
-		if g.err == nil && g.clock.Within > exactly {
-			rec.Warn(fmt.Sprintf("the delays of events are known to ±%v only: that is how exactly the server's clock could be measured from here", g.clock.Within.Round(time.Millisecond)))
+func (g *watchGroup) measure(ctx context.Context, rec *harness.Recorder, c *coder.Client) (coder.ClockOffset, error) {
+	return g.clock.get(ctx, func(ctx context.Context) (coder.ClockOffset, error) {
+		clock, err := c.ClockOffset(ctx)
+		if err == nil && clock.Within > exactly {
+			rec.Warn(fmt.Sprintf("the delays of events are known to ±%v only: that is how exactly the server's clock could be measured from here", clock.Within.Round(time.Millisecond)))
 		}
+		return clock, err
 	})
-	return g.err
 }
 
 // watcher holds the watches of one workspace.
@@ -137,12 +135,14 @@ type watcher struct {
 	group     *watchGroup
 	workspace Workspace
 	client    *coder.Client
+	clock     coder.ClockOffset
 }
 
 // Setup measures the clock.
-func (w *watcher) Setup(ctx context.Context, rec *harness.Recorder) error {
+func (w *watcher) Setup(ctx context.Context, rec *harness.Recorder) (err error) {
 	w.client = w.workspace.Client.Isolated()
-	return w.group.measure(ctx, rec, w.client)
+	w.clock, err = w.group.measure(ctx, rec, w.client)
+	return err
 }
 
 // Run watches until the load ends.

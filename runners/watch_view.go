@@ -22,12 +22,12 @@ type view struct {
 // event records the delay of an event whose cause the server dates. What was
 // before this watch began is its first state.
 func (v *view) event(as harness.Action, cause time.Time) {
-	here := cause.Add(-v.group.clock.Ahead)
+	here := cause.Add(-v.clock.Ahead)
 	if cause.IsZero() || here.Before(v.began) {
 		return
 	}
 	// Less than what the clock is known to within would say what is not known.
-	delay := max(time.Since(here), v.group.clock.Within)
+	delay := max(time.Since(here), v.clock.Within)
 	v.rec.Record(as, delay, delay, nil)
 }
 
