@@ -50,7 +50,7 @@ func (u *sshUser) command(ctx context.Context, command string, in io.Reader, out
 	if err != nil {
 		return 0, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = u.client.Close() })
+	stop := u.endWith(ctx)
 	defer func() {
 		stop()
 		s.close()
@@ -138,7 +138,7 @@ func (u *sshUser) shell(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = u.client.Close() })
+	stop := u.endWith(ctx)
 	defer func() {
 		stop()
 		s.close()

@@ -13,6 +13,7 @@ import (
 // sshSession is a session with a command in it.
 type sshSession struct {
 	ssh.Channel
+	hangUp func() error    // ends the connection that it is on
 	small  [smallRead]byte // what it waits with
 	more   bool            // the last read filled that
 	gone   chan struct{}   // closed when its requests have ended
@@ -39,15 +40,21 @@ func (s *sshSession) ReadScratch(scratch interface {
 	return buf[:n], err
 }
 
+// endWith closes the connection when ctx is done, which ends whatever waits for it.
+// The user may have let go of it by then.
+func (u *sshUser) endWith(ctx context.Context) (stop func() bool) {
+	client := u.client
+	return context.AfterFunc(ctx, func() { _ = client.Close() })
+}
+
 // open opens a session and starts a command in it. An empty command is a shell.
 func (u *sshUser) open(ctx context.Context, command string, terminal bool) (*sshSession, error) {
-	stop := context.AfterFunc(ctx, func() { _ = u.client.Close() })
-	defer stop()
+	defer u.endWith(ctx)()
 	ch, requests, err := u.client.OpenChannel("session", nil)
 	if err != nil {
 		return nil, err
 	}
-	s := &sshSession{Channel: ch, gone: make(chan struct{}), status: -1}
+	s := &sshSession{Channel: ch, hangUp: u.client.Close, gone: make(chan struct{}), status: -1}
 	go s.listen(requests)
 	ask := func(name string, payload []byte) error {
 		ok, err := ch.SendRequest(name, true, payload)
@@ -129,12 +136,18 @@ func (s *sshSession) ended() error {
 	return nil
 }
 
-// close ends the session and waits for its goroutine.
+// farewell is how long an end may take that is told to the other side.
+const farewell = time.Second
+
+// close ends the session and waits for its goroutine. A goodbye waits behind what
+// is being sent: when the other side takes nothing the connection ends, too.
 func (s *sshSession) close() {
+	timer := time.AfterFunc(farewell, func() { _ = s.hangUp() })
+	defer timer.Stop()
 	_ = s.Close()
 	// The server answers, or the connection's end stands for it.
 	select {
 	case <-s.gone:
-	case <-time.After(time.Second):
+	case <-time.After(farewell):
 	}
 }
