@@ -106,7 +106,7 @@ func (c CommandConfig) output(ctx context.Context, w Workspace) (shown string, e
 		return "", false, err
 	}
 	defer func() { _ = pty.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = pty.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = pty.Close() }) // nothing else ends a write
 	defer stop()
 	if err := pty.SetReadDeadline(deadline); err != nil {
 		return "", false, err

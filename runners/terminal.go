@@ -252,7 +252,9 @@ func (t *terminal) Run(ctx context.Context, rec *harness.Recorder) error {
 			rec.Logf("the last echoes: %v", derr)
 		}
 		cancel()
+		stop := t.endWith(ctx)
 		_, _ = t.pty.Write([]byte(interrupt))
+		stop()
 	}
 	t.leave()
 	stream.Close()
@@ -286,7 +288,10 @@ func (t *terminal) hold(ctx context.Context, rec *harness.Recorder, stream *traf
 				return err
 			}
 		case events.due(eventResize):
-			if err := t.pty.Resize(events.size()); err != nil {
+			stop := t.endWith(ctx)
+			err := t.pty.Resize(events.size())
+			stop()
+			if err != nil {
 				rec.Logf("resize: %v", err)
 			}
 		}
@@ -327,6 +332,13 @@ func (t *terminal) reconnect(ctx context.Context, rec *harness.Recorder, stream 
 		stream.Resume(t.pty.Stream())
 	}
 	return nil
+}
+
+// endWith closes the connection when ctx is done, because nothing else ends a
+// write that the other side does not take.
+func (t *terminal) endWith(ctx context.Context) (stop func() bool) {
+	pty := t.pty
+	return context.AfterFunc(ctx, func() { _ = pty.Close() })
 }
 
 // leave closes the connection.

@@ -17,6 +17,7 @@ import (
 // probe types a line and waits for its echo. It reports whether what comes
 // back can be compared: a terminal that is redrawn sends escape sequences.
 func (t *terminal) probe(ctx context.Context) (comparable bool, err error) {
+	defer t.endWith(ctx)()
 	word := "ready" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	if _, err := t.pty.Write([]byte(word + "\n")); err != nil {
 		return false, fmt.Errorf("type the first line: %w", err)
@@ -25,8 +26,6 @@ func (t *terminal) probe(ctx context.Context) (comparable bool, err error) {
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	stop := context.AfterFunc(ctx, func() { _ = t.pty.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
 	if err := t.pty.SetReadDeadline(deadline); err != nil {
 		return false, err
 	}
