@@ -25,7 +25,8 @@ type tunnel struct {
 	opened    bool
 	stale     bool // the last thing failed: the agent may be another one
 	http      *http.Client
-	conn      net.Conn // over TCP
+	first     chan net.Conn // that http has not begun to use
+	conn      net.Conn      // over TCP
 	held      *harness.Connection
 	out, in   []byte
 }
@@ -84,12 +85,12 @@ func (t *tunnel) connect(ctx context.Context, rec *harness.Recorder) error {
 		t.held.Restored()
 		return nil
 	}
-	first := make(chan net.Conn, 1)
-	first <- conn
+	t.first = make(chan net.Conn, 1)
+	t.first <- conn
 	t.http = &http.Client{
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			select {
-			case c := <-first:
+			case c := <-t.first:
 				return c, nil
 			default:
 			}
@@ -305,6 +306,11 @@ func (t *tunnel) close() {
 	if t.http != nil {
 		t.http.CloseIdleConnections()
 		t.http = nil
+		select {
+		case c := <-t.first:
+			_ = c.Close() // nothing was asked for
+		default:
+		}
 	}
 	if t.conn != nil {
 		_ = t.conn.Close() // it is no longer used
