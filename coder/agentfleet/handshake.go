@@ -29,7 +29,10 @@ func (a *agent) connect() time.Time {
 		if a.events != nil && a.events.Connected != nil {
 			a.events.Connected(time.Since(begun))
 		}
-		if err = a.begin(a.ctx); err != nil && a.link.closed.Load() && a.ctx.Err() == nil {
+		stop := a.cutOff()
+		err = a.begin(a.ctx)
+		stop()
+		if err != nil && a.link.closed.Load() && a.ctx.Err() == nil {
 			err = fmt.Errorf("%w: %w", err, a.link.why())
 		}
 	}
@@ -58,6 +61,17 @@ func (a *agent) connect() time.Time {
 		a.makeSubAgents(minor)
 	}
 	return a.due.next()
+}
+
+// cutOff ends the connection when the agent is to leave at once: a write that the
+// deployment does not take would keep it for longer than anybody waits.
+func (a *agent) cutOff() (stop func() bool) {
+	l := a.link
+	return context.AfterFunc(a.ctx, func() {
+		if !a.polite.Load() {
+			l.end(context.Cause(a.ctx))
+		}
+	})
 }
 
 // dial opens the session in the newest version of the protocol that the
