@@ -53,7 +53,7 @@ func (c *Client) dial(ctx context.Context, action string, u *url.URL) (conn *web
 	header := c.shared.header.Clone()
 	c.Inject(ctx, header)
 	bypassed = c.authorize(header)
-	conn, resp, err := c.Dialer().DialContext(ctx, u.String(), header)
+	conn, resp, err := Handshake(ctx, c.Dialer(), u.String(), header)
 	if err == nil {
 		return conn, bypassed, nil
 	}

@@ -94,8 +94,8 @@ func stayHere(*http.Request, []*http.Request) error { return http.ErrUseLastResp
 
 // Dialer returns a WebSocket dialer with the client's proxy, TLS settings and
 // way of connecting. It offers neither compression nor a subprotocol. Put the
-// token on the request with [Client.AuthHeader], and turn a refused upgrade
-// into an error with [Client.ResponseError].
+// token on the request with [Client.AuthHeader], dial with [Handshake], and turn a
+// refused upgrade into an error with [Client.ResponseError].
 func (c *Client) Dialer() *websocket.Dialer {
 	t := c.transport
 	config := &tls.Config{MinVersion: tls.VersionTLS12}

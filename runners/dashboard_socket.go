@@ -228,7 +228,7 @@ func (v *visit) webSocket(ctx context.Context, path string) (source, error) {
 	header := v.header.Clone()
 	v.client.Inject(ctx, header)
 	header.Del("Accept")
-	conn, resp, err := d.DialContext(ctx, "ws"+strings.TrimPrefix(v.base, "http")+path, header)
+	conn, resp, err := coder.Handshake(ctx, d, "ws"+strings.TrimPrefix(v.base, "http")+path, header)
 	what := "open " + strings.SplitN(path, "?", 2)[0]
 	if err != nil {
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
