@@ -176,7 +176,9 @@ func schedule(minute time.Time) string {
 
 // begun waits for a build after the one that stopped it.
 func (a *autostarter) begun(ctx context.Context, stopped uuid.UUID) (coder.Build, error) {
-	tick := time.NewTicker(autostartPoll)
+	// The delay is taken from the server's times, so this is not how exactly it is
+	// known.
+	tick := time.NewTicker(a.workspace.Client.PollInterval())
 	defer tick.Stop()
 	for {
 		w, err := a.workspace.Client.Workspace(ctx, a.workspace.ID)
@@ -193,10 +195,6 @@ func (a *autostarter) begun(ctx context.Context, stopped uuid.UUID) (coder.Build
 		}
 	}
 }
-
-// autostartPoll is how often a workspace is looked at. The delay is taken from
-// the server's times, so this is not how exactly it is known.
-const autostartPoll = 2 * time.Second
 
 // Cleanup gives the schedule back.
 func (a *autostarter) Cleanup(ctx context.Context) error {
