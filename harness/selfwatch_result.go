@@ -13,8 +13,11 @@ type SelfWatch struct {
 	LateWakes int          `json:"late_wakes"`
 
 	// Scheduling is how long goroutines waited for a core once they could run, by
-	// the Go runtime's own sampling.
-	Scheduling RuntimeTimes `json:"scheduling"`
+	// the Go runtime's own sampling, and LateSchedulings are those of these samples
+	// that waited longer than MaxLag. A timer's goroutine is run before others that
+	// wait, one for which data came is not: Wake alone would not see that.
+	Scheduling      RuntimeTimes `json:"scheduling"`
+	LateSchedulings uint64       `json:"late_schedulings"`
 
 	GCPauses RuntimeTimes `json:"gc_pauses"` // in which all goroutines stood still
 	GCShare  float64      `json:"gc_share"`  // of the CPU time
@@ -78,10 +81,11 @@ func (r *Run) selfWatched() *SelfWatch {
 	if !w.began {
 		return nil
 	}
+	scheduling := w.end.scheduling.since(w.begin.scheduling)
 	s := &SelfWatch{
 		Seconds: w.lasted.Seconds(), CPUPeak: w.peak.cpu,
 		Wake: Distribute(&w.wake), LateWakes: w.late,
-		Scheduling: w.end.scheduling.since(w.begin.scheduling).times(),
+		Scheduling: scheduling.times(), LateSchedulings: scheduling.above(r.plan.MaxLag.Seconds()),
 		GCPauses:   w.end.pauses.since(w.begin.pauses).times(),
 		HeapPeak:   w.peak.heap, MemoryPeak: w.peak.memory,
 		GoroutinesPeak: w.peak.goroutines, DescriptorsPeak: w.peak.descriptors, DescriptorLimit: descriptorLimit(),

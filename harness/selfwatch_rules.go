@@ -12,6 +12,10 @@ import (
 // hiccup of a short run is not a starved machine.
 const leastLateWakes = 2
 
+// leastLateSchedulings is the same for goroutines that waited for a core. The
+// runtime samples one of eight.
+const leastLateSchedulings = 5
+
 // lateShare is the share of late wake-ups above which a run is invalid: then more
 // than a hundredth of its time was lost, and with it the 99th percentile.
 const lateShare = 0.01
@@ -78,11 +82,18 @@ func (g generated) judge(w *SelfWatch, maxLag time.Duration, cores int) (reasons
 
 // judge says whether the process as a whole was starved.
 func (w *SelfWatch) judge(maxLag time.Duration, cores int) (reasons []string) {
-	if w == nil || w.LateWakes < leastLateWakes || float64(w.LateWakes) <= lateShare*float64(w.Wake.Count) {
+	if w == nil {
 		return nil
 	}
-	return []string{fmt.Sprintf("this process was woken more than %v late %d of %d times%s: the machine is too busy; use a faster or a second one, or ask for less",
-		maxLag, w.LateWakes, w.Wake.Count, w.why(cores))}
+	if w.LateWakes >= leastLateWakes && float64(w.LateWakes) > lateShare*float64(w.Wake.Count) {
+		reasons = append(reasons, fmt.Sprintf("this process was woken more than %v late %d of %d times%s: the machine is too busy; use a faster or a second one, or ask for less",
+			maxLag, w.LateWakes, w.Wake.Count, w.why(cores)))
+	}
+	if n := w.LateSchedulings; n >= leastLateSchedulings && float64(n) > lateShare*float64(w.Scheduling.Count) {
+		reasons = append(reasons, fmt.Sprintf("goroutines of this process waited more than %v for a core in %.1f %% of the runtime's samples%s: the machine is too busy; use a faster or a second one, or ask for less",
+			maxLag, 100*float64(n)/float64(w.Scheduling.Count), w.why(cores)))
+	}
+	return reasons
 }
 
 // why is what explains that the process was slow, in brackets, or nothing.

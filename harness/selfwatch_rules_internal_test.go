@@ -52,6 +52,10 @@ func TestAStarvedGeneratorIsAlwaysInvalidAndAFineOneNever(t *testing.T) {
 		"a hiccup of a short run": {func(_ *generated, w *SelfWatch) { w.LateWakes, w.Wake.Count = 1, 5 }, ""},
 		"two of a short run":      {func(_ *generated, w *SelfWatch) { w.LateWakes, w.Wake.Count = 2, 5 }, "woken more than 100ms late 2 of 5 times"},
 
+		"1 % of the goroutines waited": {func(_ *generated, w *SelfWatch) { w.LateSchedulings, w.Scheduling.Count = 10, 1000 }, ""},
+		"more goroutines waited":       {func(_ *generated, w *SelfWatch) { w.LateSchedulings, w.Scheduling.Count = 11, 1000 }, "waited more than 100ms for a core in 1.1 % of the runtime's samples"},
+		"few samples":                  {func(_ *generated, w *SelfWatch) { w.LateSchedulings, w.Scheduling.Count = 4, 4 }, ""},
+
 		"0.1 % for want of descriptors": {func(g *generated, _ *SelfWatch) { g.own = 100 }, ""},
 		"more of that": {func(g *generated, w *SelfWatch) { g.own, w.DescriptorsPeak = 101, 1024 },
 			"101 of 100000 actions failed for want of descriptors, ports or memory of this machine (1024 descriptors open at most, 1024 allowed): raise its limits"},
@@ -83,6 +87,8 @@ func TestTheRulesFollowTheirLimitsForAnyNumbers(t *testing.T) {
 		g.own, g.tooLate = rng.Int64N(1+n/500), rng.Int64N(1+n/500)
 		w := &SelfWatch{LateWakes: rng.IntN(20)}
 		w.Wake.Count = uint64(w.LateWakes + rng.IntN(2000))
+		w.LateSchedulings = rng.Uint64N(20)
+		w.Scheduling.Count = w.LateSchedulings + rng.Uint64N(2000)
 		bad := 0
 		for _, share := range []float64{float64(g.dropped) / float64(n), float64(g.ticksDropped) / float64(n), float64(g.own) / float64(n), float64(g.tooLate) / float64(n)} {
 			if share > 0.001 {
@@ -93,6 +99,9 @@ func TestTheRulesFollowTheirLimitsForAnyNumbers(t *testing.T) {
 			bad++
 		}
 		if w.LateWakes >= 2 && float64(w.LateWakes) > 0.01*float64(w.Wake.Count) {
+			bad++
+		}
+		if w.LateSchedulings >= 5 && float64(w.LateSchedulings) > 0.01*float64(w.Scheduling.Count) {
 			bad++
 		}
 		found := len(g.judge(w, maxLag, 2)) + len(w.judge(maxLag, 2))
@@ -121,6 +130,9 @@ func TestRuntimeCountsAreDifferencesAndUpperEnds(t *testing.T) {
 	require.InDelta(t, 98*0.001+0.01+0.1, got.Sum, 1e-9)
 	got.Sum = 0
 	require.Equal(t, RuntimeTimes{Count: 100, P50: 0.001, P99: 0.01, Max: 0.1}, got)
+	require.EqualValues(t, 1, now.since(old).above(0.005), "of those between 1 and 10 ms nobody knows")
+	require.EqualValues(t, 1, now.since(old).above(0.01))
+	require.EqualValues(t, 0, now.since(old).above(0.02))
 	require.Equal(t, 0.1, runtimeCounts{[]uint64{0, 0, 0, 0, 3}, bounds}.times().Max, "the last bucket has no end")
 	require.Equal(t, RuntimeTimes{}, runtimeCounts{}.times(), "a runtime that does not count")
 }

@@ -193,6 +193,7 @@ func TestAGeneratorWithoutCoresToSpareIsInvalid(t *testing.T) {
 	require.Equal(t, harness.Invalid, verdict, reasons)
 	require.Contains(t, reasons, "the machine is too busy")
 	require.Greater(t, watch.Scheduling.P99, 0.1, "goroutines waited for the core")
+	require.Contains(t, reasons, "waited more than 100ms for a core")
 }
 
 func TestAGeneratorWithoutDescriptorsIsInvalid(t *testing.T) {

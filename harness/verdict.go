@@ -25,6 +25,8 @@ const (
 	//   - More than 1 % of the wake-ups that the process asks for five times a
 	//     second, and at least two, were later than MaxLag, whatever made it so: its
 	//     own work, its garbage, others on the machine, a machine that stood still.
+	//   - More than 1 % of its goroutines that could run, and at least five of
+	//     those that the Go runtime samples, waited longer than MaxLag for a core.
 	//   - In a scenario, more than 0.1 % of the actions failed for want of
 	//     descriptors, ports or memory of this machine.
 	//   - In a scenario, more than 0.1 % as many measurements as there are came

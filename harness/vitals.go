@@ -120,6 +120,16 @@ func (c runtimeCounts) times() RuntimeTimes {
 	return t
 }
 
+// above is how many are longer than a limit for sure.
+func (c runtimeCounts) above(limit float64) (n uint64) {
+	for i, count := range c.counts {
+		if c.bounds[i] >= limit {
+			n += count
+		}
+	}
+	return n
+}
+
 func (c runtimeCounts) percentile(p float64, count uint64) float64 {
 	rank := uint64(math.Ceil(p / 100 * float64(count)))
 	var seen uint64
