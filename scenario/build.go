@@ -80,6 +80,9 @@ func (f File) Plan(r Resources) (harness.Plan, error) {
 		}
 		plan.Scenarios = append(plan.Scenarios, made)
 	}
+	for _, d := range f.Disruptions {
+		plan.Disruptions = append(plan.Disruptions, d.harness())
+	}
 	return plan, errors.Join(errs...)
 }
 
@@ -110,21 +113,25 @@ func (s Scenario) scenario(r Resources, part runners.Range) (harness.Scenario, e
 	if err != nil {
 		return out, err
 	}
-	load, length := s.load(), time.Duration(s.Duration)
-	switch {
-	case s.Kind == Build:
-		out.Schedule = harness.AllAtOnce(len(workspaces))
-	case s.Concurrency > 0 && s.Concurrency < len(workspaces):
-		load.Shape = traffic.For{Shape: load.Shape, Duration: length}
-		out.Schedule = harness.AtATime(len(workspaces), s.Concurrency).Lasting(length)
-	default:
-		out.Schedule = s.held(len(workspaces))
+	load := s.load()
+	if s.inTurns(len(workspaces)) && s.stays() {
+		load.Shape = traffic.For{Shape: load.Shape, Duration: time.Duration(s.Duration)}
+	}
+	out.Schedule = s.timed(len(workspaces))
+	share := s.Kind == SSH && s.VirtualUsers > 0
+	if !share {
+		if err := enough(out.Schedule, len(workspaces), "workspaces"); err != nil {
+			return out, err
+		}
+	}
+	if err := out.Schedule.Validate(); err != nil {
+		return out, err
 	}
 	switch s.Kind {
 	case Terminal:
 		out.Runner = runners.TerminalConfig{Workspaces: workspaces, Load: load, ProxyURL: r.ProxyURL}.Runner()
 	case SSH:
-		out.Runner = runners.SSHConfig{Workspaces: workspaces, Dialer: r.Dialer, Mode: runners.SSHMode(s.SSHMode), Load: load}.Runner()
+		out.Runner = runners.SSHConfig{Workspaces: workspaces, Dialer: r.Dialer, Mode: runners.SSHMode(s.SSHMode), Load: load, Share: share}.Runner()
 	case App:
 		slug := or(s.App, "wsec")
 		if r.ForApp != nil {
@@ -139,14 +146,6 @@ func (s Scenario) scenario(r Resources, part runners.Range) (harness.Scenario, e
 		out.Runner = runners.Watch(workspaces)
 	}
 	return out, nil
-}
-
-// held keeps all users there for the duration, once they have come.
-func (s Scenario) held(users int) harness.Schedule {
-	if s.RampUp == 0 {
-		return harness.AllAtOnce(users).Hold(time.Duration(s.Duration))
-	}
-	return harness.RampUsers(users, time.Duration(s.RampUp)).Hold(time.Duration(s.Duration - s.RampUp))
 }
 
 func (s Scenario) load() traffic.Load {
@@ -177,8 +176,8 @@ func (s Scenario) api(out harness.Scenario, r Resources, part runners.Range) (ha
 		}
 	}
 	out.Runner = cfg.Runner()
-	out.Schedule = harness.ConstantArrivals(s.Rate, time.Duration(s.Duration), or(s.VirtualUsers, 50))
-	return out, nil
+	out.Schedule = s.timed(len(r.People))
+	return out, out.Schedule.Validate()
 }
 
 // cut is the part of the targets, of which there must be some.

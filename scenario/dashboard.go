@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"errors"
 	"time"
 
 	"github.com/coderscale/scaletest/harness"
@@ -14,6 +15,6 @@ func (s Scenario) dashboard(out harness.Scenario, r Resources, part runners.Rang
 	}
 	interval := time.Duration(s.interval())
 	out.Runner = runners.DashboardConfig{People: people, Interval: interval, Jitter: time.Duration(s.Jitter)}.Runner()
-	out.Schedule = s.held(len(people))
-	return out, nil
+	out.Schedule = s.timed(len(people))
+	return out, errors.Join(enough(out.Schedule, len(people), "users"), out.Schedule.Validate())
 }

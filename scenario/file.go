@@ -28,6 +28,10 @@ type File struct {
 
 	// Scenarios are the kinds of load.
 	Scenarios []Scenario `yaml:"scenarios" json:"scenarios"`
+
+	// Disruptions are done to what is tested while the load is on, in this order
+	// and one at a time.
+	Disruptions []Disruption `yaml:"disruptions,omitempty" json:"disruptions,omitempty"`
 }
 
 // Order says whether scenarios run side by side.
@@ -91,8 +95,8 @@ type Scenario struct {
 	// Kind is what is done.
 	Kind Kind `yaml:"kind" json:"kind"`
 
-	// Duration is how long. It is required but for builds, which take as long as
-	// they take.
+	// Duration is how long. It is required, except where a [Schedule] says how long
+	// it lasts, and for builds, which take as long as they take.
 	Duration Duration `yaml:"duration,omitempty" json:"duration,omitempty"`
 
 	// StartAfter delays it.
@@ -103,7 +107,7 @@ type Scenario struct {
 	RampUp Duration `yaml:"ramp_up,omitempty" json:"ramp_up,omitempty"`
 
 	// WarmUp and CoolDown are the first and the last part of the duration that do
-	// not count. They are for all kinds but build.
+	// not count. They are for all kinds; for a build only if it has a schedule.
 	WarmUp   Duration `yaml:"warm_up,omitempty" json:"warm_up,omitempty"`
 	CoolDown Duration `yaml:"cool_down,omitempty" json:"cool_down,omitempty"`
 
@@ -118,7 +122,8 @@ type Scenario struct {
 
 	// Concurrency lets so many of the targets of a terminal, ssh or app have their
 	// load at a time, each for the duration, one after the other. 0 means all at
-	// once. Apps that are only read (wsra) can't take turns.
+	// once. Apps that are only read (wsra) can't take turns. Of a build it is how
+	// many are done at a time.
 	Concurrency int `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
 
 	// App is the slug of an app. Empty is wsec. AppMode is what is done with it:
@@ -137,8 +142,14 @@ type Scenario struct {
 	Interval Duration `yaml:"interval,omitempty" json:"interval,omitempty"`
 	Jitter   Duration `yaml:"jitter,omitempty" json:"jitter,omitempty"`
 
+	// Schedule is when users come, or iterations start. Nil is a constant Rate for
+	// an api; for a build all targets once; and for all others users who come at
+	// once, by RampUp or by Concurrency, and stay for the duration.
+	Schedule *Schedule `yaml:"schedule,omitempty" json:"schedule,omitempty"`
+
 	// Rate is how many calls are made to the api in a second, by VirtualUsers
-	// who each make one at a time (0 means 50). Calls are the mix.
+	// who each make one at a time (0 means 50). Calls are the mix. VirtualUsers are
+	// also those of a [Schedule] of another kind.
 	Rate         float64 `yaml:"rate,omitempty" json:"rate,omitempty"`
 	VirtualUsers int     `yaml:"virtual_users,omitempty" json:"virtual_users,omitempty"`
 	Calls        []Call  `yaml:"calls,omitempty" json:"calls,omitempty"`
@@ -169,7 +180,7 @@ func (s Scenario) name() string {
 func (f File) Length() time.Duration {
 	var longest, sum time.Duration
 	for i, s := range f.Scenarios {
-		d := time.Duration(f.Baseline + s.StartAfter + s.Duration)
+		d := time.Duration(f.Baseline+s.StartAfter) + s.length()
 		if f.Order != Sequence {
 			d += time.Duration(i) * time.Duration(f.Stagger)
 		}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -23,13 +25,17 @@ var Schema []byte
 // maxFile is more than anybody writes, and less than what hurts.
 const maxFile = 1 << 20
 
-// Read reads and checks a file.
+// Read reads and checks a file, and the recorded arrivals that it names.
 func Read(path string) (File, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return File{}, fmt.Errorf("read the scenario file: %w", err)
 	}
-	f, err := Parse(b)
+	f, err := decode(b)
+	if err == nil {
+		err = f.readReplays(filepath.Dir(path))
+		err = errors.Join(err, f.Validate())
+	}
 	if err != nil {
 		return File{}, fmt.Errorf("%s: %w", path, err)
 	}
@@ -37,8 +43,18 @@ func Read(path string) (File, error) {
 }
 
 // Parse reads YAML, or the JSON that is a part of it, and checks it. A key that
-// the format does not have is an error. Errors name the line.
+// the format does not have is an error. Errors name the line. It reads no other
+// file, so recorded arrivals must be in the text: see [Read].
 func Parse(text []byte) (File, error) {
+	f, err := decode(text)
+	if err != nil {
+		return f, err
+	}
+	return f, f.Validate()
+}
+
+// decode reads without a check of what is said.
+func decode(text []byte) (File, error) {
 	if len(text) > maxFile {
 		return File{}, fmt.Errorf("it has %d bytes, want at most %d", len(text), maxFile)
 	}
@@ -55,7 +71,7 @@ func Parse(text []byte) (File, error) {
 	if err := d.Decode(new(File)); !errors.Is(err, io.EOF) {
 		return File{}, errors.New("it holds more than one document, want one")
 	}
-	return f, f.Validate()
+	return f, nil
 }
 
 var (
@@ -111,7 +127,7 @@ func (f File) Validate() error {
 			add("two scenarios are named %q: give one a name of its own", name)
 		}
 		names[name] = true
-		if err := s.validate(); err != nil {
+		if err := s.validate(len(f.Disruptions) > 0); err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {
 				add("scenario %d (%s): %s", i+1, name, line)
 			}
@@ -121,6 +137,7 @@ func (f File) Validate() error {
 	if f.Order != Sequence && max(shares[true], shares[false]) > 100+1e-9 {
 		add("the shares of scenarios that run together add up to more than 100%%: they take consecutive slices of the targets")
 	}
+	errs = append(errs, f.validateDisruptions())
 	if c := f.Create; c != nil {
 		if c.Workspaces < 1 {
 			add("create: workspaces is %d, want at least 1", c.Workspaces)
@@ -135,43 +152,59 @@ func (f File) Validate() error {
 // nameRule is that of the harness.
 var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
-// allowed are the fields that kinds have, besides those that all have.
+// allowed are the fields that kinds have, besides those that all have. A build has
+// more with a schedule.
 var allowed = map[Kind][]string{
 	Terminal:  {"ramp_up", "warm_up", "cool_down", "bytes_per_tick", "tick_interval", "concurrency"},
-	SSH:       {"ramp_up", "warm_up", "cool_down", "bytes_per_tick", "tick_interval", "concurrency", "ssh_mode"},
+	SSH:       {"ramp_up", "warm_up", "cool_down", "bytes_per_tick", "tick_interval", "concurrency", "ssh_mode", "virtual_users"},
 	App:       {"ramp_up", "warm_up", "cool_down", "bytes_per_tick", "tick_interval", "concurrency", "app", "app_mode"},
 	Dashboard: {"ramp_up", "warm_up", "cool_down", "interval", "jitter"},
 	API:       {"warm_up", "cool_down", "rate", "virtual_users", "calls"},
-	Build:     {"build"},
+	Build:     {"build", "concurrency"},
 	Watch:     {"ramp_up", "warm_up", "cool_down"},
 }
 
-// given are the fields of some kinds that are set.
-func (s Scenario) given() map[string]bool {
-	return map[string]bool{
-		"ramp_up": s.RampUp != 0, "warm_up": s.WarmUp != 0, "cool_down": s.CoolDown != 0,
-		"bytes_per_tick": s.BytesPerTick != 0, "tick_interval": s.TickInterval != 0,
-		"concurrency": s.Concurrency != 0, "app": s.App != "", "app_mode": s.AppMode != "", "ssh_mode": s.SSHMode != "", "build": s.Build != "",
-		"interval": s.Interval != 0, "jitter": s.Jitter != 0,
-		"rate": s.Rate != 0, "virtual_users": s.VirtualUsers != 0, "calls": len(s.Calls) > 0,
+// fields are those that the scenario may set.
+func (s Scenario) fields() (fields []string, known bool) {
+	fields, known = allowed[s.Kind]
+	if s.Kind == Build && s.schedule().Kind != Turns {
+		fields = append(slices.Clone(fields), "warm_up", "cool_down", "virtual_users")
+	}
+	return fields, known
+}
+
+// given are the fields of some kinds, and which of them are set.
+func (s Scenario) given() []field {
+	return []field{
+		{"ramp_up", s.RampUp != 0}, {"warm_up", s.WarmUp != 0}, {"cool_down", s.CoolDown != 0},
+		{"bytes_per_tick", s.BytesPerTick != 0}, {"tick_interval", s.TickInterval != 0},
+		{"concurrency", s.Concurrency != 0}, {"app", s.App != ""}, {"app_mode", s.AppMode != ""}, {"ssh_mode", s.SSHMode != ""},
+		{"build", s.Build != ""}, {"interval", s.Interval != 0}, {"jitter", s.Jitter != 0},
+		{"rate", s.Rate != 0}, {"virtual_users", s.VirtualUsers != 0}, {"calls", len(s.Calls) > 0},
 	}
 }
 
-func (s Scenario) validate() error {
+// what is the kind, and the mode where that decides what its users do.
+func (s Scenario) what() string {
+	if s.Kind == SSH {
+		return fmt.Sprintf("an ssh of mode %s", or(s.SSHMode, "echo"))
+	}
+	return "kind " + string(s.Kind)
+}
+
+// validate reports what is wrong with a scenario of a file that has disruptions, or
+// not.
+func (s Scenario) validate(disrupted bool) error {
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	fields, known := allowed[s.Kind]
+	fields, known := s.fields()
 	if !known {
 		add("the kind is %q, want terminal, ssh, app, dashboard, api, build or watch", s.Kind)
 		return errors.Join(errs...)
 	}
-	given := s.given()
-	for _, f := range fields {
-		delete(given, f)
-	}
-	for _, f := range []string{"ramp_up", "warm_up", "cool_down", "bytes_per_tick", "tick_interval", "concurrency", "app", "app_mode", "ssh_mode", "build", "interval", "jitter", "rate", "virtual_users", "calls"} {
-		if given[f] {
-			add("%s means nothing for kind %s", f, s.Kind)
+	for _, f := range s.given() {
+		if f.given && !slices.Contains(fields, f.name) {
+			add("%s means nothing for kind %s", f.name, s.Kind)
 		}
 	}
 	if s.Concurrency < 0 {
@@ -180,29 +213,29 @@ func (s Scenario) validate() error {
 	if s.Concurrency > 0 && (or(s.AppMode, s.App) == "wsra" || s.SSHMode != "" && s.SSHMode != "echo" && s.SSHMode != "terminal") {
 		add("concurrency is for loads that are sent: want none with app wsra, and ssh_mode echo or terminal")
 	}
-	if s.Kind != Build && s.Duration <= 0 {
-		add("there is no duration, want one such as 30m")
-	}
-	if err := s.validateParts(); err != nil {
-		errs = append(errs, err)
-	}
-	if s.Kind == API {
-		if !(s.Rate > 0) {
-			add("there is no rate, want the number of calls in a second")
-		}
-		if len(s.Calls) == 0 {
-			add("there are no calls")
-		}
-		if s.VirtualUsers < 0 {
-			add("virtual_users is %d, want 0 (the default, 50) or more", s.VirtualUsers)
-		}
+	errs = append(errs, s.validateSchedule(), s.validateParts())
+	if s.Kind == API && len(s.Calls) == 0 {
+		add("there are no calls")
 	}
 	if s.Kind == Dashboard && s.Jitter > 0 && s.Jitter >= s.interval() {
 		add("jitter is %v, want less than the interval of %v", s.Jitter, s.interval())
 	}
-	for _, t := range s.Thresholds {
-		if _, err := harness.ParseThreshold(t); err != nil {
-			add("threshold %q: %v", t, err)
+	return errors.Join(append(errs, s.validateThresholds(disrupted))...)
+}
+
+// validateThresholds also reports phases that the load does not have.
+func (s Scenario) validateThresholds(disrupted bool) error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, text := range s.Thresholds {
+		t, err := harness.ParseThreshold(text)
+		switch {
+		case err != nil:
+			add("threshold %q: %v", text, err)
+		case t.Phase == harness.WarmUp && s.WarmUp == 0, t.Phase == harness.CoolDown && s.CoolDown == 0:
+			add("threshold %q: the scenario has no %s", text, strings.ReplaceAll(string(t.Phase), "-", "_"))
+		case (t.Phase == harness.Before || t.Phase == harness.During || t.Phase == harness.After) && !disrupted:
+			add("threshold %q: the file has no disruptions", text)
 		}
 	}
 	return errors.Join(errs...)
@@ -221,8 +254,13 @@ func (s Scenario) validateParts() error {
 	if s.RampUp > 0 && s.RampUp >= s.Duration {
 		add("ramp_up is %v, want less than the duration of %v", s.RampUp, s.Duration)
 	}
-	if apart := s.WarmUp + s.CoolDown; apart > 0 && apart >= s.Duration {
-		add("warm_up and cool_down are %v together, want less than the duration of %v: nothing would count", apart, s.Duration)
+	switch apart, length := s.WarmUp+s.CoolDown, Duration(s.length()); {
+	case length == 0 && s.schedule().Kind.counts():
+		if s.CoolDown > 0 {
+			add("cool_down needs a load whose length is known, which that of %s is not", s.schedule().Kind)
+		}
+	case apart > 0 && apart >= length:
+		add("warm_up and cool_down are %v together, want less than the duration of %v: nothing would count", apart, length)
 	}
 	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -95,4 +96,50 @@ func (t Targets) String() string {
 		return ""
 	}
 	return t.Range.String()
+}
+
+// maxLevel is more than anybody asks for, and a number of users that an int holds.
+const maxLevel = 1e9
+
+// Level is what a stage goes to: a number, or a percentage of the targets.
+type Level struct {
+	Number  float64
+	Percent bool
+}
+
+// UnmarshalText reads 200, 12.5 or 50%.
+func (l *Level) UnmarshalText(text []byte) error {
+	number, percent := strings.CutSuffix(strings.TrimSpace(string(text)), "%")
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(v >= 0 && v <= maxLevel) || percent && v > 100 {
+		return fmt.Errorf("%q is nothing to go to, want a number such as 200, or a share of the targets such as 50%%", text)
+	}
+	*l = Level{Number: v, Percent: percent}
+	return nil
+}
+
+// UnmarshalYAML takes plain numbers as well, which are no text in YAML.
+func (l *Level) UnmarshalYAML(n *yaml.Node) error { return l.UnmarshalText([]byte(n.Value)) }
+
+// MarshalText writes what [Level.UnmarshalText] reads.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// IsZero reports whether it is 0.
+func (l Level) IsZero() bool { return l == Level{} }
+
+// String is the level as files write it.
+func (l Level) String() string {
+	text := strconv.FormatFloat(l.Number, 'f', -1, 64)
+	if l.Percent {
+		text += "%"
+	}
+	return text
+}
+
+// of is the number of users that it means.
+func (l Level) of(targets int) int {
+	if l.Percent {
+		return int(math.Round(l.Number / 100 * float64(targets)))
+	}
+	return int(l.Number)
 }
