@@ -232,6 +232,10 @@ func TestAFileSaysWhatItNeeds(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(good)
 	f.Add("scenarios: [{kind: ssh, duration: 1s, targets: 50%}]")
+	f.Add("scenarios: [{kind: watch, duration: 1m}]\ndisruptions: [{name: x, at: 1s, for: 1s, command: a, undo_command: b}]")
+	for _, s := range schedules {
+		f.Add("scenarios: [" + s.text + "]")
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		file, err := scenario.Parse([]byte(text))
 		if err != nil {
