@@ -20,6 +20,11 @@ import (
 //	errors/op       failed actions, iterations that failed without one, and
 //	                users who did not get ready
 //
+// Below it there is one for each set of an action's tags, and for each part of a
+// disruption, named as benchfmt's keys: /action=login/region=eu and
+// /disruption=lose-replica/part=during. There, errors are failed actions. What does
+// not count is in no line.
+//
 // A line is named after the test and the scenario. The target's version and
 // whether it was embedded are configuration lines, so that what can't be
 // compared stays apart. For an interval, benchstat wants six results or more.
@@ -40,6 +45,9 @@ func Bench(w io.Writer, results ...*harness.Result) error {
 		for i := range res.Scenarios {
 			benchLine(&b, res, &res.Scenarios[i])
 		}
+		for i := range res.Disruptions {
+			benchDisruption(&b, res, &res.Disruptions[i])
+		}
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("write benchmark lines: %w", err)
@@ -47,26 +55,87 @@ func Bench(w io.Writer, results ...*harness.Result) error {
 	return nil
 }
 
-// benchLine writes one measurement. A scenario that measured nothing has no
-// times, which is not the same as times of 0.
+// benchLine writes the measurements of a scenario.
 func benchLine(b *strings.Builder, res *harness.Result, s *harness.ScenarioResult) {
-	b.WriteString(benchName(res, s.Name))
-	b.WriteString(" 1")
+	b.WriteString(benchName(res, s.Name) + " 1")
+	benchTimes(b, s.Actions)
+	benchRate(b, s.Throughput, s.LoadSeconds)
+	fmt.Fprintf(b, " %d errors/op\n", errorsOf(s))
+	for _, name := range sorted(s.Actions) {
+		for _, tags := range sorted(s.Actions[name].Tags) {
+			a := s.Actions[name].Tags[tags]
+			key := s.Name + "/action=" + name + "/" + strings.ReplaceAll(tags, ",", "/")
+			b.WriteString(benchName(res, key) + " 1")
+			benchTimes(b, map[string]harness.ActionResult{name: a})
+			fmt.Fprintf(b, " %d errors/op\n", a.Errors)
+		}
+	}
+}
+
+// benchTimes writes the times of actions together. Actions that measured nothing
+// have none, which is not the same as times of 0.
+func benchTimes(b *strings.Builder, actions map[string]harness.ActionResult) {
 	var response histogram.Histogram
-	for _, a := range s.Actions {
+	for _, a := range actions {
 		response.Merge(a.Response.Histogram)
 	}
 	if response.Count() > 0 {
 		fmt.Fprintf(b, " %d p50-ns %d p99-ns", response.Percentile(50), response.Percentile(99))
 	}
-	if s.Throughput != nil && s.Throughput.BytesAchieved > 0 && s.LoadSeconds > 0 {
-		fmt.Fprintf(b, " %.6g MB/s", float64(s.Throughput.BytesAchieved)/1e6/s.LoadSeconds)
+}
+
+func benchRate(b *strings.Builder, t *harness.Throughput, seconds float64) {
+	if t != nil && t.BytesAchieved > 0 && seconds > 0 {
+		fmt.Fprintf(b, " %.6g MB/s", float64(t.BytesAchieved)/1e6/seconds)
 	}
+}
+
+// benchDisruption writes a measurement of each scenario before, during and after a
+// disruption.
+func benchDisruption(b *strings.Builder, res *harness.Result, d *harness.DisruptionResult) {
+	for i := range d.Scenarios {
+		s := &d.Scenarios[i]
+		for _, p := range disrupted(s) {
+			if p.part.Seconds <= 0 {
+				continue
+			}
+			b.WriteString(benchName(res, s.Name+"/disruption="+d.Name+"/part="+p.name) + " 1")
+			benchTimes(b, p.part.Actions)
+			benchRate(b, p.part.Throughput, p.part.Seconds)
+			fmt.Fprintf(b, " %d errors/op\n", failedActions(p.part.Actions))
+		}
+	}
+}
+
+// errorsOf are the errors of what counts.
+func errorsOf(s *harness.ScenarioResult) int64 {
 	errors := s.Iterations.SetupFailed
-	for _, sec := range s.Timeline { // which counts an error once
-		errors += sec.Errors
+	if len(apart(s)) == 0 {
+		for _, sec := range s.Timeline { // which counts an error once
+			errors += sec.Errors
+		}
+		return errors
 	}
-	fmt.Fprintf(b, " %d errors/op\n", errors)
+	// The timeline has all parts. The actions have what counts; iterations that
+	// failed without one go by the second.
+	errors += failedActions(s.Actions)
+	for _, sec := range s.Timeline {
+		if sec.Phase == harness.WarmUp || sec.Phase == harness.CoolDown {
+			continue
+		}
+		errors += sec.Errors
+		for _, a := range sec.Actions {
+			errors -= a.Errors
+		}
+	}
+	return errors
+}
+
+func failedActions(actions map[string]harness.ActionResult) (n int64) {
+	for _, a := range actions {
+		n += a.Errors
+	}
+	return n
 }
 
 var notInName = regexp.MustCompile(`[^\pL\pN_/=.,:+#()-]+`)

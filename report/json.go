@@ -51,8 +51,13 @@ type run struct {
 //     failed;
 //   - one entry "scenario/passed" for all that passed. Its duration is their
 //     mean, its metrics are the sums of the scenario: the counters, bytes_read
-//     and bytes_written, and how many runs it stands for in "runs";
+//     and bytes_written, how many runs it stands for in "runs", and of connections
+//     that last how many there were, were lost and restored (connections,
+//     connections_lost, connections_restored);
 //   - one entry "scenario/failed" for the failed ones that were not kept.
+//
+// Runs of a warm-up or a cool-down are in neither: they are in "scaletest", as are
+// disruptions, tags and what the generator saw of itself.
 //
 // The error of what passed is the text "<nil>", because that is what scripts
 // compare with.
@@ -79,7 +84,12 @@ func (s *summary) add(res *harness.Result, sr *harness.ScenarioResult) {
 	s.TotalPass += it.Succeeded
 	s.TotalFail += it.Failed + it.SetupFailed
 	s.TotalRuns = s.TotalPass + s.TotalFail
+	kept := int64(0)
 	for _, f := range sr.Failures {
+		if f.Phase == string(harness.WarmUp) || f.Phase == string(harness.CoolDown) {
+			continue // it does not count, and total_fail is the number of what is here
+		}
+		kept++
 		id := fmt.Sprintf("%d/%d", f.User, f.Iteration)
 		if f.Phase != "load" {
 			id = fmt.Sprintf("%d/%s", f.User, f.Phase)
@@ -102,10 +112,14 @@ func (s *summary) add(res *harness.Result, sr *harness.ScenarioResult) {
 			Metrics: sums(sr),
 		})
 	}
-	if sr.MoreFailures > 0 {
+	more := int64(sr.MoreFailures)
+	if len(apart(sr)) > 0 { // they have some of them
+		more = max(min(more, it.Failed+it.SetupFailed-kept), 0)
+	}
+	if more > 0 {
 		s.put(sr.Name, "failed", run{
 			StartedAt: res.StartedAt, Duration: duration(0).String(),
-			Error: fmt.Sprintf("%d more failed runs, which were not kept one by one", sr.MoreFailures),
+			Error: fmt.Sprintf("%d more failed runs, which were not kept one by one", more),
 		})
 	}
 }
@@ -134,6 +148,9 @@ func sums(sr *harness.ScenarioResult) map[string]int64 {
 	}
 	if n, ok := sr.Counters["bytes_sent"]; ok {
 		out["bytes_written"] = n
+	}
+	if c := sr.Connections; c != nil {
+		out["connections"], out["connections_lost"], out["connections_restored"] = c.Count, c.Lost, c.Restored
 	}
 	return out
 }

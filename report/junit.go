@@ -54,11 +54,13 @@ type junitProblem struct {
 const shownFailures = 10
 
 // JUnit writes results as JUnit's XML, which continuous integration shows: a
-// suite for each result, with a case "verdict", and for each scenario a case
-// "runs" and one for each threshold. A verdict of fail is a failure; error,
+// suite for each result, with a case "verdict", for each scenario a case "runs"
+// and one for each threshold, and one for each disruption, which is an error if it
+// could not be done. How the generator was is a property. A verdict of fail is a failure; error,
 // interrupted and invalid are errors, because they say nothing about what was
 // tested. "runs" fails if any run failed while the verdict was not pass, and
-// shows the errors and logs of the first ten.
+// shows the errors and logs of the first ten. Its output has what became of
+// connections, and what did not count.
 func JUnit(w io.Writer, results ...*harness.Result) error {
 	all := junitSuites{Suites: []junitSuite{}}
 	seconds := 0.0
@@ -94,6 +96,9 @@ func suite(res *harness.Result) junitSuite {
 	for _, key := range sorted(res.Configuration) {
 		s.Properties = append(s.Properties, junitProperty{key, res.Configuration[key]})
 	}
+	if text := watched(res.Generator); text != "" {
+		s.Properties = append(s.Properties, junitProperty{"generator", text})
+	}
 	verdict := junitCase{Class: name, Name: "verdict", Time: fixed(res.Seconds)}
 	if res.Verdict != harness.Pass {
 		p := &junitProblem{Message: first(res.Reasons, string(res.Verdict)), Type: string(res.Verdict), Text: strings.Join(res.Reasons, "\n")}
@@ -106,6 +111,9 @@ func suite(res *harness.Result) junitSuite {
 	s.Cases = append(s.Cases, verdict)
 	for i := range res.Scenarios {
 		s.Cases = append(s.Cases, cases(res, &res.Scenarios[i], name)...)
+	}
+	for i := range res.Disruptions {
+		s.Cases = append(s.Cases, disruptionCase(&res.Disruptions[i], name))
 	}
 	for _, c := range s.Cases {
 		s.Tests++
@@ -122,7 +130,7 @@ func suite(res *harness.Result) junitSuite {
 func cases(res *harness.Result, s *harness.ScenarioResult, name string) []junitCase {
 	class := name + "." + s.Name
 	it := s.Iterations
-	runs := junitCase{Class: class, Name: "runs", Time: fixed(s.LoadSeconds), Out: strings.Join(s.Warnings, "\n")}
+	runs := junitCase{Class: class, Name: "runs", Time: fixed(s.LoadSeconds), Out: said(s)}
 	if failed := it.Failed + it.SetupFailed; failed > 0 && res.Verdict != harness.Pass {
 		runs.Failure = &junitProblem{
 			Message: fmt.Sprintf("%d of %d runs failed", failed, it.Started+it.SetupFailed),
@@ -138,6 +146,30 @@ func cases(res *harness.Result, s *harness.ScenarioResult, name string) []junitC
 		out = append(out, c)
 	}
 	return out
+}
+
+// disruptionCase says what was noticed of a disruption. That it is not recovered
+// from is no failure: a threshold says what is to hold.
+func disruptionCase(d *harness.DisruptionResult, class string) junitCase {
+	c := junitCase{Class: class, Name: "disruption " + d.Name, Time: fixed(d.Seconds)}
+	if d.Error != "" {
+		c.Error = &junitProblem{Message: d.Error, Type: "disruption"}
+	}
+	lines := []string{outcome(d)}
+	for i := range d.Scenarios {
+		lines = append(lines, d.Scenarios[i].Name+": before, during, after")
+		for _, row := range disruptedRows(&d.Scenarios[i]) {
+			cells := row.cells[:]
+			for j := range cells {
+				if cells[j] == "" {
+					cells[j] = "-"
+				}
+			}
+			lines = append(lines, "  "+row.name+": "+strings.Join(cells, ", "))
+		}
+	}
+	c.Out = strings.Join(lines, "\n")
+	return c
 }
 
 // failureText shows failed runs, the first ones with their logs.
