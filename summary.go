@@ -19,6 +19,7 @@ func summary(res *harness.Result, path string) string {
 	for i := range res.Disruptions {
 		writeDisruption(&b, &res.Disruptions[i])
 	}
+	writeGenerator(&b, &res.Generator)
 	if len(res.Scenarios) > 0 {
 		b.WriteString(legend)
 	}
@@ -62,6 +63,7 @@ func writeScenario(b *strings.Builder, s *harness.ScenarioResult) {
 	} else {
 		writeTimes(b, s)
 	}
+	writeTags(b, s)
 	b.WriteByte('\n')
 	writeCounts(b, s)
 	writeThresholds(b, s)
@@ -73,27 +75,35 @@ const fewActions = 2
 
 // writeTable shows many actions: their response times, a line each.
 func writeTable(b *strings.Builder, s *harness.ScenarioResult) {
-	line := func(name string, count uint64, errors int64, d harness.Distribution) {
-		fmt.Fprintf(b, "  %-26s %7d %6d", name, count, errors)
-		for _, v := range []float64{d.P50, d.P90, d.P99, d.Max} {
-			fmt.Fprintf(b, " %8s", short(v))
-		}
-		b.WriteByte('\n')
-	}
-	fmt.Fprintf(b, "  %-26s %7s %6s %8s %8s %8s %8s\n", "response times", "done", "failed", "p50", "p90", "p99", "max")
+	writeTableHeader(b, "response times")
 	for _, name := range sortedKeys(s.Actions) {
 		a := s.Actions[name]
-		line(name, a.Count, a.Errors, a.Response)
+		writeLine(b, name, a.Count, a.Errors, a.Response)
 	}
-	line("generator's lag", s.Lag.Count, 0, s.Lag)
+	writeLine(b, "generator's lag", s.Lag.Count, 0, s.Lag)
 	header := "  before the load\n"
 	for _, name := range sortedKeys(s.Setup) {
 		if a := s.Setup[name]; a.Count > 0 || a.Errors > 0 {
 			b.WriteString(header)
 			header = ""
-			line(name, a.Count, a.Errors, a.Response)
+			writeLine(b, name, a.Count, a.Errors, a.Response)
 		}
 	}
+}
+
+// tableName is the width of a table's names, so that the lines fit.
+const tableName = 23
+
+func writeTableHeader(b *strings.Builder, title string) {
+	fmt.Fprintf(b, "  %-*s %7s %6s %8s %8s %8s %8s\n", tableName, title, "done", "failed", "p50", "p90", "p99", "max")
+}
+
+func writeLine(b *strings.Builder, name string, count uint64, errors int64, d harness.Distribution) {
+	fmt.Fprintf(b, "  %-*s %7d %6d", tableName, ownLine(b, name, tableName), count, errors)
+	for _, v := range []float64{d.P50, d.P90, d.P99, d.Max} {
+		fmt.Fprintf(b, " %8s", short(v))
+	}
+	b.WriteByte('\n')
 }
 
 func writeTimes(b *strings.Builder, s *harness.ScenarioResult) {
