@@ -278,22 +278,41 @@ func FuzzFormats(f *testing.F) {
 		res.Name, res.Reasons, res.Seconds = name, []string{message}, value
 		res.Scenarios[0].Failures[0].Error = message
 		res.Scenarios[0].Counters["c"] = n
-		for format, write := range formats {
-			var b bytes.Buffer
-			err := write(&b, res)
-			if err != nil { // JSON has no way to say NaN
-				require.ErrorContains(t, err, "write ", format)
-				continue
-			}
-			switch format {
-			case "json":
-				require.True(t, json.Valid(b.Bytes()))
-			case "junit":
-				require.NoError(t, xml.Unmarshal(b.Bytes(), new(struct{})))
-			case "csv":
-				_, err := csv.NewReader(&b).ReadAll()
-				require.NoError(t, err)
-			}
+		parts := parted()
+		parts.Disruptions[1].Name, parts.Disruptions[1].Error = name, message
+		parts.Disruptions[0].RecoverySeconds, parts.Generator.Watch.CPU = value, value
+		parts.Scenarios[0].Actions["login"].Tags[message] = harness.ActionResult{Errors: n}
+		parts.Scenarios[0].Connections.Lost = n
+		for _, res := range []*harness.Result{res, parts} {
+			requireReadable(t, res)
 		}
 	})
 }
+
+// requireReadable writes a result in all formats that have a grammar.
+func requireReadable(t *testing.T, res *harness.Result) {
+	t.Helper()
+	for format, write := range formats {
+		var b bytes.Buffer
+		err := write(&b, res)
+		if err != nil { // JSON has no way to say NaN
+			require.ErrorContains(t, err, "write ", format)
+			continue
+		}
+		switch format {
+		case "json":
+			require.True(t, json.Valid(b.Bytes()))
+		case "junit":
+			require.NoError(t, xml.Unmarshal(b.Bytes(), new(struct{})))
+		case "csv":
+			_, err := csv.NewReader(&b).ReadAll()
+			require.NoError(t, err)
+		case "bench":
+			for line := range strings.Lines(b.String()) {
+				require.Regexp(t, benchFormat, line)
+			}
+		}
+	}
+}
+
+var benchFormat = regexp.MustCompile(`^(Unit \S+ \S+|[a-z-]+: .*|Benchmark[^\p{Ll}\s]\S* 1( \S+ \S+)+)\n$`)

@@ -113,7 +113,7 @@ type Scenario struct {
 
 	// Targets are a share ("50%") or a range ("0:100", "25%:50%") of the
 	// workspaces or, for a dashboard, of the users. Empty is all.
-	Targets Targets `yaml:"targets,omitempty" json:"targets,omitempty"`
+	Targets Targets `yaml:"targets,omitempty" json:"targets,omitzero"`
 
 	// BytesPerTick and TickInterval are the load of a terminal, ssh or app. 0
 	// means 1 KiB every 100 ms.

@@ -111,7 +111,7 @@ type Schedule struct {
 type Stage struct {
 	// To is what there is at its end: "200" or "50%" of the targets; for arrivals a
 	// rate. Over is how long the change takes: 0 is a jump.
-	To   Level    `yaml:"to,omitempty" json:"to,omitempty"`
+	To   Level    `yaml:"to,omitempty" json:"to,omitzero"`
 	Over Duration `yaml:"over,omitempty" json:"over,omitempty"`
 
 	// Hold keeps what there is for so long. It is instead of To and Over.

@@ -1,6 +1,7 @@
 package scenario_test
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"testing"
 	"time"
@@ -73,6 +74,12 @@ func TestEveryScheduleOfTheHarnessCanBeSaidInAFile(t *testing.T) {
 			again, err := scenario.Parse(written)
 			require.NoError(t, err, string(written))
 			require.Equal(t, f, again, "what a program writes is read as it was")
+			require.NoError(t, s.Validate(asJSON(t, string(written))), string(written))
+			written, err = json.Marshal(f)
+			require.NoError(t, err)
+			again, err = scenario.Parse(written)
+			require.NoError(t, err, string(written))
+			require.Equal(t, f, again, "as JSON too")
 			require.NoError(t, s.Validate(asJSON(t, string(written))), string(written))
 		})
 	}
