@@ -3,9 +3,11 @@
 package scaletest_test
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -14,6 +16,7 @@ import (
 	"github.com/coderscale/scaletest/coder/codertest"
 	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/scenario"
+	"github.com/coderscale/scaletest/traffic"
 )
 
 func TestTheExampleOfAScenarioFileDoesAllThatItSays(t *testing.T) {
@@ -51,4 +54,81 @@ func TestTheExampleOfAScenarioFileDoesAllThatItSays(t *testing.T) {
 			assert.True(t, th.Passed, th.Message)
 		}
 	}
+}
+
+// everySchedule has what the example leaves out. Builds have a workspace of their
+// own, because they take it from whoever uses it.
+const everySchedule = `
+scenarios:
+  - {name: constant, kind: ssh, ssh_mode: exec, targets: "1:3", duration: 400ms, virtual_users: 5, schedule: {kind: constant_arrivals, rate: 20}}
+  - {name: ramping, kind: api, schedule: {kind: ramping_arrivals, stages: [{to: 50, over: 200ms}, {hold: 200ms}]}, calls: [{path: /api/v2/users/me}]}
+  - {name: stepped, kind: api, schedule: {kind: stepped_arrivals, steps: [{rate: 20, for: 200ms}, {rate: 40, for: 200ms}]}, calls: [{path: /api/v2/users/me}]}
+  - {name: spike, kind: api, duration: 400ms, schedule: {kind: spike_arrivals, rate: 10, peak: 100, length: 100ms, every: 200ms}, calls: [{path: /api/v2/users/me}]}
+  - {name: poisson, kind: api, duration: 400ms, schedule: {kind: poisson_arrivals, rate: 50, seed: 3}, calls: [{path: /api/v2/users/me}]}
+  - {name: callers, kind: api, duration: 400ms, virtual_users: 2, schedule: {kind: turns, stagger: 100ms}, calls: [{path: /healthz}]}
+  - {name: shared, kind: build, build: start, targets: "0:1", schedule: {kind: shared_iterations, iterations: 2}}
+  - {name: staggered, kind: app, targets: "1:3", duration: 400ms, schedule: {stagger: 100ms, shuffle: 3}}
+`
+
+func TestEveryScheduleOfAFileIsDoneByADeployment(t *testing.T) {
+	environment(t)
+	var res *harness.Result
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		scaletest.Embedded{Workspaces: 3, Server: codertest.Config{Users: 5, BuildTime: codertest.Fixed(5 * time.Millisecond)}}.Connect(tb)
+		f, err := scenario.Parse([]byte(everySchedule))
+		require.NoError(t, err)
+		res = scaletest.RunFile(tb, f)
+	})
+	require.Empty(t, tb.fatal)
+	require.NotNil(t, res)
+	require.Contains(t, []harness.Verdict{harness.Pass, harness.Invalid}, res.Verdict, res.Reasons)
+	started := map[string]int64{}
+	for _, s := range res.Scenarios {
+		it := s.Iterations
+		require.Zero(t, it.Failed, "%s: %v", s.Name, s.Failures)
+		started[s.Name] = it.Started + it.Dropped
+	}
+	require.Positive(t, started["callers"])
+	require.Positive(t, started["staggered"])
+	// The arithmetic of their shapes; the event at the end of a shape that ends by
+	// itself is one.
+	require.InDelta(t, 5+10, started["ramping"], 1)
+	require.InDelta(t, 4+8, started["stepped"], 1)
+	require.InDelta(t, 2*(1+10), started["spike"], 1)
+	require.EqualValues(t, traffic.Count(traffic.Poisson{PerSecond: 50, Seed: 3}, 400*time.Millisecond), started["poisson"])
+	require.EqualValues(t, 8, started["constant"])
+	require.EqualValues(t, 2, started["shared"])
+}
+
+func TestACommandOfAFileThatFailsIsAnErrorAndIsTakenBack(t *testing.T) {
+	environment(t)
+	dir := t.TempDir()
+	t.Setenv("UNDONE", filepath.Join(dir, "undone"))
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		scaletest.Embedded{Workspaces: 1}.Connect(tb)
+		f, err := scenario.Parse([]byte(`
+scenarios: [{kind: watch, duration: 300ms}]
+disruptions: [{name: broken, for: 10s, command: echo no way; exit 3, undo_command: 'touch "$UNDONE"'}]`))
+		require.NoError(t, err)
+		res := scaletest.RunFile(tb, f)
+		require.Equal(t, harness.Error, res.Verdict)
+		require.Contains(t, res.Disruptions[0].Error, `it said "no way"`)
+	})
+	require.Contains(t, said(tb), "no way")
+	require.FileExists(t, filepath.Join(dir, "undone"))
+}
+
+func TestWhatADryRunShowsOfAFileHasItsSchedulesAndDisruptions(t *testing.T) {
+	environment(t, p+"DRY_RUN=true")
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		scaletest.Embedded{Workspaces: 4}.Connect(tb)
+		f, err := scenario.Parse([]byte(`
+scenarios: [{kind: terminal, schedule: {kind: ramping_users, stages: [{to: 50%, over: 1m}, {hold: 1m}]}}]
+disruptions: [{name: lose, at: 1m, for: 5s, command: "false", undo_command: "false"}]`))
+		require.NoError(t, err)
+		scaletest.RunFile(tb, f)
+	})
+	require.Empty(t, said(tb))
+	require.Contains(t, tb.output.String(), "terminal    users: 0 to 2 over 1m0s, then 2 for 1m0s")
+	require.Contains(t, tb.output.String(), "disruption  lose after 1m0s, for 5s")
 }
