@@ -46,7 +46,7 @@ func TestLosingOneOfFourReplicasDropsAQuarterOfTheTerminals(t *testing.T) {
 	environment(t)
 	res, _ := disturbed(t, scaletest.Embedded{Workspaces: 40, Server: codertest.Config{Replicas: 4}}, func(target *scaletest.Target, w []runners.Workspace) harness.Plan {
 		return harness.Plan{
-			Scenarios: []harness.Scenario{keepTyping(w, 8*time.Second)},
+			Scenarios: []harness.Scenario{keepTyping(w, 6500*time.Millisecond)},
 			Disruptions: []harness.Disruption{{
 				Name: "lose-replica", At: time.Second, For: time.Second, Do: target.StopReplica(2), Undo: target.StartReplica(2),
 			}},
@@ -70,7 +70,7 @@ func TestAnAgentThatRestartsTakesItsTerminalsAlong(t *testing.T) {
 			environment(t)
 			res, _ := disturbed(t, scaletest.Embedded{Workspaces: 4, Server: codertest.Config{Version: version}}, func(target *scaletest.Target, w []runners.Workspace) harness.Plan {
 				return harness.Plan{
-					Scenarios:   []harness.Scenario{keepTyping(w, 8*time.Second)},
+					Scenarios:   []harness.Scenario{keepTyping(w, 6*time.Second)},
 					Disruptions: []harness.Disruption{{Name: "restart", At: time.Second, Do: target.RestartAgent(w[1])}},
 				}
 			})
@@ -88,7 +88,7 @@ func TestAThrottledNetworkIsSeenInTheEchoes(t *testing.T) {
 	res, _ := disturbed(t, scaletest.Embedded{Workspaces: 10}, func(target *scaletest.Target, w []runners.Workspace) harness.Plan {
 		return harness.Plan{
 			// 10 terminals × 512 bytes × 20/s, both ways and framed, are more than 200 kB/s.
-			Scenarios: []harness.Scenario{keepTyping(w, 10*time.Second)},
+			Scenarios: []harness.Scenario{keepTyping(w, 8*time.Second)},
 			Disruptions: []harness.Disruption{{
 				Name: "throttle", At: time.Second, For: 2 * time.Second, Do: target.Throttle(50_000), Undo: target.Throttle(0),
 			}},

@@ -20,6 +20,9 @@ func Describe(s Schedule) string {
 		return text
 	}
 	n, length := startsOf(s), s.Length()
+	if n == int64(s.Users()) {
+		n = 0 // one each needs no words
+	}
 	starts := plural(n, "start")
 	if a, ok := s.(Arrivals); ok && atRandom(a.Shape) {
 		starts = "about " + starts

@@ -14,11 +14,11 @@ import (
 func TestEveryScheduleIsDescribedInOneLine(t *testing.T) {
 	for want, s := range map[string]harness.Schedule{
 		"arrivals at 20/s for 1m0s on 100 users: 1200 starts in 1m0s": harness.ConstantArrivals(20, time.Minute, 100),
-		"5 users at once: 5 starts":                                   harness.AllAtOnce(5),
-		"1 user: 1 start":                                             harness.OneByOne(1),
-		"5 users at once for 1m0s":                                    harness.AllAtOnce(5).Hold(time.Minute),
-		"users: 0 to 200 over 10s, then 200 for 1m0s: 1m10s":          harness.RampUsers(200, 10*time.Second).Hold(time.Minute),
-		"arrivals at 0/s on 0 users":                                  harness.ConstantArrivals(0, 0, 0),
+		"5 users at once":          harness.AllAtOnce(5),
+		"1 user":                   harness.OneByOne(1),
+		"5 users at once for 1m0s": harness.AllAtOnce(5).Hold(time.Minute),
+		"users: 0 to 200 over 10s, then 200 for 1m0s: 1m10s": harness.RampUsers(200, 10*time.Second).Hold(time.Minute),
+		"arrivals at 0/s on 0 users":                         harness.ConstantArrivals(0, 0, 0),
 	} {
 		if want == "arrivals at 0/s on 0 users" {
 			require.NotContains(t, harness.Describe(s), "start", "one that is wrong is not computed with")
@@ -46,6 +46,7 @@ func TestADescriptionCountsTheStartsThatComeAbout(t *testing.T) {
 	} {
 		bubble(t, func(t *testing.T) {
 			it := run(t, planOf(s, fake{})).Scenarios[0].Iterations
+			require.NotEqual(t, s.Users(), it.Started)
 			require.Contains(t, harness.Describe(s), fmt.Sprintf(": %d starts", it.Started), "%v", s)
 		})
 	}
