@@ -36,10 +36,7 @@ func Bench(b *testing.B, scenario harness.Scenario) {
 		for _, a := range s.Actions {
 			response.Merge(a.Response.Histogram)
 		}
-		errors += s.Iterations.SetupFailed
-		for _, sec := range s.Timeline { // which counts an error once
-			errors += sec.Errors
-		}
+		errors += s.Iterations.SetupFailed + s.Errors
 		if s.Throughput != nil {
 			bytes += s.Throughput.BytesAchieved
 		}

@@ -68,6 +68,7 @@ func (w window) part() Part {
 	t := w.to.totals.since(w.from.totals)
 	return Part{
 		Seconds: w.seconds(), Iterations: w.to.iterations.minus(w.from.iterations), Iteration: t.iteration.result(),
+		Errors:  t.failed() + w.to.bare - w.from.bare,
 		Actions: t.results(), Counters: t.counters, Throughput: t.throughput(), Lag: Distribute(&t.lag),
 		Connections: w.connections(),
 	}

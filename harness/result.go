@@ -43,6 +43,7 @@ type ScenarioResult struct {
 	Ready        int64                   `json:"ready"`        // users whose setup succeeded
 	LoadSeconds  float64                 `json:"load_seconds"` // how long the load was on, without warm-up and cool-down
 	Iterations   Iterations              `json:"iterations"`
+	Errors       int64                   `json:"errors"`        // failed actions, and iterations that failed without one
 	Iteration    ActionResult            `json:"iteration"`     // whole iterations
 	Setup        map[string]ActionResult `json:"setup_actions"` // before the load
 	Actions      map[string]ActionResult `json:"actions"`       // of the load
@@ -67,6 +68,7 @@ type ScenarioResult struct {
 type Part struct {
 	Seconds    float64                 `json:"seconds"`
 	Iterations Iterations              `json:"iterations"`
+	Errors     int64                   `json:"errors"` // failed actions, and iterations that failed without one
 	Iteration  ActionResult            `json:"iteration"`
 	Actions    map[string]ActionResult `json:"actions"`
 	Counters   map[string]int64        `json:"counters"`
@@ -177,7 +179,7 @@ func (s *scenarioRun) result() ScenarioResult {
 	res := ScenarioResult{
 		Name: s.Name, Schedule: s.Schedule.String(), Users: len(s.users),
 		Ready: s.ready.Load(), LoadSeconds: s.loadTime.Seconds(),
-		Iterations: s.counts[counted].iterations(),
+		Iterations: s.counts[counted].iterations(), Errors: f.failed() + s.counts[counted].bare.Load(),
 		Iteration:  f.iteration.result(),
 		Setup:      map[string]ActionResult{},
 		Actions:    f.results(),
@@ -213,6 +215,7 @@ func (s *scenarioRun) partResult(p part, lasted time.Duration) *Part {
 	f := s.final[p].totals
 	return &Part{
 		Seconds: lasted.Seconds(), Iterations: s.counts[p].iterations(), Iteration: f.iteration.result(),
+		Errors:  f.failed() + s.counts[p].bare.Load(),
 		Actions: f.results(), Counters: f.counters, Throughput: f.throughput(), Lag: Distribute(&f.lag),
 		Connections: s.final[p].connections,
 	}
@@ -224,6 +227,14 @@ func (t *totals) results() map[string]ActionResult {
 		out[name] = a.result()
 	}
 	return out
+}
+
+// failed are the failed actions.
+func (t *totals) failed() (n int64) {
+	for _, a := range t.actions {
+		n += a.errors
+	}
+	return n
 }
 
 // throughput is nil when no bytes were meant to be sent.

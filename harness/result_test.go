@@ -113,3 +113,27 @@ func TestDistributionHoldsTheUsualPercentilesInSeconds(t *testing.T) {
 	}
 	require.EqualValues(t, 1000, d.Count)
 }
+
+func TestErrorsOfAResultAreThoseOfTheThreshold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := planOf(harness.AllAtOnce(10).Hold(10*time.Second), harness.RunnerFunc(func(ctx context.Context, rec *harness.Recorder) error {
+			if rec.User() < 2 { // without an action
+				_ = sleep(ctx, time.Second)
+				return errBroken
+			}
+			return rec.Do(ctx, work, func(ctx context.Context) error {
+				_ = sleep(ctx, time.Second)
+				if rec.User() < 5 {
+					return errBroken
+				}
+				return nil
+			})
+		}), harness.Count("errors").AtLeast(0), harness.Count("errors").In(harness.WarmUp).AtLeast(0))
+		p.Scenarios[0].WarmUp = 4500 * time.Millisecond
+		s := run(t, p).Scenarios[0]
+		require.EqualValues(t, s.Errors, *s.Thresholds[0].Value)
+		require.EqualValues(t, s.WarmUp.Errors, *s.Thresholds[1].Value)
+		require.EqualValues(t, 5*10, s.Errors+s.WarmUp.Errors)
+		require.Greater(t, s.Errors, s.WarmUp.Errors)
+	})
+}

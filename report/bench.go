@@ -102,40 +102,21 @@ func benchDisruption(b *strings.Builder, res *harness.Result, d *harness.Disrupt
 			b.WriteString(benchName(res, s.Name+"/disruption="+d.Name+"/part="+p.name) + " 1")
 			benchTimes(b, p.part.Actions)
 			benchRate(b, p.part.Throughput, p.part.Seconds)
-			fmt.Fprintf(b, " %d errors/op\n", failedActions(p.part.Actions))
+			fmt.Fprintf(b, " %d errors/op\n", p.part.Errors)
 		}
 	}
 }
 
 // errorsOf are the errors of what counts.
 func errorsOf(s *harness.ScenarioResult) int64 {
-	errors := s.Iterations.SetupFailed
-	if len(apart(s)) == 0 {
-		for _, sec := range s.Timeline { // which counts an error once
-			errors += sec.Errors
-		}
+	errors := s.Iterations.SetupFailed + s.Errors
+	if s.Errors > 0 || len(apart(s)) > 0 {
 		return errors
 	}
-	// The timeline has all parts. The actions have what counts; iterations that
-	// failed without one go by the second.
-	errors += failedActions(s.Actions)
-	for _, sec := range s.Timeline {
-		if sec.Phase == harness.WarmUp || sec.Phase == harness.CoolDown {
-			continue
-		}
+	for _, sec := range s.Timeline { // results of earlier versions have them only here
 		errors += sec.Errors
-		for _, a := range sec.Actions {
-			errors -= a.Errors
-		}
 	}
 	return errors
-}
-
-func failedActions(actions map[string]harness.ActionResult) (n int64) {
-	for _, a := range actions {
-		n += a.Errors
-	}
-	return n
 }
 
 var notInName = regexp.MustCompile(`[^\pL\pN_/=.,:+#()-]+`)

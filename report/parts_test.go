@@ -18,6 +18,7 @@ import (
 func part(seconds float64, done, failed int) harness.Part {
 	return harness.Part{
 		Seconds:    seconds,
+		Errors:     int64(failed),
 		Iterations: harness.Iterations{Started: int64(done + failed), Succeeded: int64(done), Failed: int64(failed)},
 		Iteration:  harness.ActionResult{Count: uint64(done), Response: times(done, 20*time.Millisecond), Service: times(done, 10*time.Millisecond)},
 		Actions:    map[string]harness.ActionResult{"login": {Count: uint64(done), Errors: int64(failed), Response: times(done, 20*time.Millisecond), Service: times(done, 10*time.Millisecond)}},
@@ -37,6 +38,7 @@ func parted() *harness.Result {
 	warm.Connections = &harness.Connections{Count: 4}
 	s.WarmUp, s.CoolDown = &warm, &cool
 	s.Iterations = harness.Iterations{Started: 102, Succeeded: 100, Failed: 2}
+	s.Errors = 2
 	s.Actions["login"] = harness.ActionResult{
 		Count: 100, Errors: 1, Response: times(100, 20*time.Millisecond), Service: times(100, 10*time.Millisecond),
 		Tags: map[string]harness.ActionResult{
