@@ -143,12 +143,28 @@ func TestTheSummaryTellsADisruptionInEightyColumns(t *testing.T) {
 		}
 	})
 	out := tb.output.String()
-	for _, want := range []string{"disruption lose-replica: after 1.0s", "connections lost", "(50.0 %)", "time to reconnect, p50", "bytes repeated, each", "FAILED", `it said "no such thing"`} {
+	for _, want := range []string{"disruption lose-replica: at 1.0s of the load", "connections lost", "(50.0 %)", "time to reconnect, p50", "bytes repeated, each", "FAILED", `it said "no such thing"`} {
 		require.Contains(t, out, want)
 	}
-	_, table, _ := strings.Cut(out, "disruption lose-replica: after")
+	_, table, _ := strings.Cut(out, "disruption lose-replica: at")
 	table, _, _ = strings.Cut(table, "\nresult ") // whole, to be copied
 	for line := range strings.Lines(table) {
 		require.LessOrEqual(t, len([]rune(strings.TrimRight(line, "\n"))), 80, line)
 	}
+}
+
+func TestADeploymentThatIsGoneAtTheEndIsNotAPass(t *testing.T) {
+	environment(t)
+	res, _ := disturbed(t, scaletest.Embedded{Workspaces: 20}, func(target *scaletest.Target, w []runners.Workspace) harness.Plan {
+		return harness.Plan{
+			Scenarios:   []harness.Scenario{keepTyping(w, 3*time.Second, harness.Rate("errors").Below(0.001))},
+			Disruptions: []harness.Disruption{{Name: "gone", At: 1500 * time.Millisecond, Do: target.StopReplica(0)}},
+		}
+	})
+	s := res.Scenarios[0]
+	require.False(t, s.Thresholds[0].Passed, "half of the load did not come about: %s", s.Thresholds[0].Message)
+	assert.Greater(t, *s.Thresholds[0].Value, 0.4, "each tick that could not be typed is one")
+	assert.EqualValues(t, 20, s.Actions["reconnect"].Errors, "and each terminal that did not come back")
+	assert.EqualValues(t, 20, s.Connections.Lost)
+	assert.Zero(t, s.Connections.Restored)
 }

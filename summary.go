@@ -39,16 +39,24 @@ const legend = `
 var meaning = map[harness.Verdict]string{
 	harness.Pass:        "every threshold holds, and no more runs failed than may",
 	harness.Fail:        "the deployment did not do what was asked of it",
-	harness.Invalid:     "this machine could not keep up: the numbers say nothing about the deployment",
+	harness.Invalid:     "the load was not what was meant: the numbers say nothing about the deployment",
 	harness.Interrupted: "these are the numbers until then",
 	harness.Error:       "the test itself could not be carried out",
+}
+
+func meaningOf(res *harness.Result) string {
+	none := !slices.ContainsFunc(res.Scenarios, func(s harness.ScenarioResult) bool { return len(s.Thresholds) > 0 })
+	if res.Verdict == harness.Pass && none {
+		return "no threshold was set, and no more runs failed than may"
+	}
+	return meaning[res.Verdict]
 }
 
 // verdict is the end of every run, whatever else is printed.
 func verdict(res *harness.Result, path string) string {
 	var b strings.Builder
 	b.WriteByte('\n')
-	writeFact(&b, 12, "verdict", strings.ToUpper(string(res.Verdict))+": "+meaning[res.Verdict])
+	writeFact(&b, 12, "verdict", strings.ToUpper(string(res.Verdict))+": "+meaningOf(res))
 	for _, reason := range res.Reasons {
 		writeFact(&b, 12, "", reason)
 	}
@@ -148,7 +156,7 @@ func writeCounts(b *strings.Builder, s *harness.ScenarioResult) {
 	for _, n := range []struct {
 		name  string
 		count int64
-	}{{"interrupted", it.Interrupted}, {"dropped", it.Dropped}, {"stuck", it.Stuck}, {"not ready", it.SetupFailed}} {
+	}{{"interrupted", it.Interrupted}, {"waited for a free user", it.Waited}, {"dropped", it.Dropped}, {"stuck", it.Stuck}, {"not ready", it.SetupFailed}} {
 		if n.count > 0 {
 			runs += fmt.Sprintf(", %d %s", n.count, n.name)
 		}

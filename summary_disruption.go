@@ -9,7 +9,11 @@ import (
 
 // writeDisruption shows what a disruption did: before, during and after it.
 func writeDisruption(b *strings.Builder, d *harness.DisruptionResult) {
-	fmt.Fprintf(b, "\ndisruption %s: after %.1fs, lasted %.1fs\n\n", d.Name, d.At, d.Seconds)
+	lasted := ""
+	if d.Seconds >= 0.05 {
+		lasted = fmt.Sprintf(", undone after %.1fs", d.Seconds)
+	}
+	fmt.Fprintf(b, "\ndisruption %s: at %.1fs of the load%s\n\n", d.Name, d.At, lasted)
 	switch {
 	case d.Error != "":
 		fact(b, "FAILED", d.Error)

@@ -167,7 +167,7 @@ func (t *Target) findTemplate(ctx context.Context, nameOrID string) (coder.Templ
 		names = append(names, tpl.Name)
 	}
 	slices.Sort(names)
-	return coder.Template{}, fmt.Errorf("CODER_SCALETEST_TEMPLATE is %q, but %s has no such template: it has %s", nameOrID, t.Describe(), orNone(names))
+	return coder.Template{}, fmt.Errorf("the template is to be %q (by CODER_SCALETEST_TEMPLATE, or the scenario file), but %s has no such template: it has %s", nameOrID, t.Describe(), orNone(names))
 }
 
 func orNone(names []string) string {

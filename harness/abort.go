@@ -22,7 +22,7 @@ func (r *Run) abort() {
 			if err != nil || !ok || t.holds(value) {
 				continue
 			}
-			text := fmt.Sprintf("%s: %v was broken after %v, by %s, and ended the load",
+			text := fmt.Sprintf("%s: %v was broken after %v (it was %s), and ended the load",
 				s.Name, t, roundDuration(r.now()-s.start), t.shown(value))
 			r.broken.Store(&text)
 			r.Stop()

@@ -38,12 +38,12 @@ func TestABrokenThresholdEndsTheLoadIfAskedTo(t *testing.T) {
 		want          float64 // seconds of load
 		reason        string
 	}{
-		"as soon as it is broken":    {10 * time.Second, 0, harness.Rate("errors"), 14, "s: errors: rate<0.2 abort was broken after 13s, by 0.230769, and ended the load"},
-		"not before the delay":       {0, 20 * time.Second, harness.Rate("errors"), 21, "s: errors: rate<0.2 abort after 20s was broken after 20s, by 1, and ended the load"},
+		"as soon as it is broken":    {10 * time.Second, 0, harness.Rate("errors"), 14, "s: errors: rate<0.2 abort was broken after 13s (it was 0.230769), and ended the load"},
+		"not before the delay":       {0, 20 * time.Second, harness.Rate("errors"), 21, "s: errors: rate<0.2 abort after 20s was broken after 20s (it was 1), and ended the load"},
 		"never while it holds":       {time.Hour, 0, harness.Rate("errors"), 60, ""},
 		"not for want of samples":    {time.Hour, 0, harness.Rate("disconnects"), 60, "s: disconnects: rate<0.2 abort: no samples"},
-		"of the iterations as well":  {10 * time.Second, 0, harness.Rate("iteration_errors"), 14, "s: iteration_errors: rate<0.2 abort was broken after 13s, by 0.230769, and ended the load"},
-		"in a phase that has no end": {10 * time.Second, 0, harness.Rate("errors").In(harness.Load), 14, "s: errors: rate<0.2 abort was broken after 13s, by 0.230769, and ended the load"},
+		"of the iterations as well":  {10 * time.Second, 0, harness.Rate("iteration_errors"), 14, "s: iteration_errors: rate<0.2 abort was broken after 13s (it was 0.230769), and ended the load"},
+		"in a phase that has no end": {10 * time.Second, 0, harness.Rate("errors").In(harness.Load), 14, "s: errors: rate<0.2 abort was broken after 13s (it was 0.230769), and ended the load"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -78,7 +78,7 @@ func TestArrivalsWithAMaxWaitAreDroppedCountedAndMakeTheRunInvalid(t *testing.T)
 		require.EqualValues(t, 100, it.Started+it.Dropped)
 		require.EqualValues(t, 11, it.Started, "one a second, and one that waits at the end")
 		require.Equal(t, harness.Invalid, res.Verdict)
-		require.Contains(t, res.Reasons[0], "89 of 100 iterations were dropped because no user was free in time: give the schedule more users")
+		require.Contains(t, res.Reasons[0], "89 of 100 iterations were dropped because all users were busy")
 		require.LessOrEqual(t, res.Scenarios[0].Actions["work"].Response.Max, 1.51)
 	})
 }

@@ -78,7 +78,7 @@ func (w window) part() Part {
 func (i Iterations) minus(o Iterations) Iterations {
 	return Iterations{
 		Started: i.Started - o.Started, Succeeded: i.Succeeded - o.Succeeded, Failed: i.Failed - o.Failed,
-		Interrupted: i.Interrupted - o.Interrupted, Dropped: i.Dropped - o.Dropped,
+		Interrupted: i.Interrupted - o.Interrupted, Waited: i.Waited - o.Waited, Dropped: i.Dropped - o.Dropped,
 		Stuck: i.Stuck - o.Stuck, SetupFailed: i.SetupFailed - o.SetupFailed,
 	}
 }

@@ -113,12 +113,19 @@ func (d *driver) iterate(index int, intended, free time.Duration) turn {
 	part := s.partAt(intended)
 	counts, metrics := &s.counts[part], s.metricsOf(part)
 	counts.started.Add(1)
+	if free > intended {
+		counts.waited.Add(1)
+	}
 	s.active.Add(1)
 	out := d.attempt(u, job{ctx, metrics, max(intended, free)})
 	s.active.Add(-1)
 	t := turn{start: out.start, end: out.end}
 	if ended := s.partOf(intended, out.end, out.err != nil); ended != part {
 		counts.started.Add(-1)
+		if free > intended {
+			counts.waited.Add(-1)
+			s.counts[ended].waited.Add(1)
+		}
 		part, counts, metrics = ended, &s.counts[ended], s.metricsOf(ended)
 		counts.started.Add(1)
 	}

@@ -28,6 +28,7 @@ type counts struct {
 	failed    atomic.Int64
 	bare      atomic.Int64 // among the failed: none of their actions failed
 	cut       atomic.Int64 // interrupted by the end
+	waited    atomic.Int64 // among the started: no user was free when they were due
 	dropped   atomic.Int64
 	stuck     atomic.Int64
 }
@@ -35,7 +36,7 @@ type counts struct {
 func (c *counts) iterations() Iterations {
 	return Iterations{
 		Started: c.started.Load(), Succeeded: c.succeeded.Load(), Failed: c.failed.Load(),
-		Interrupted: c.cut.Load(), Dropped: c.dropped.Load(), Stuck: c.stuck.Load(),
+		Interrupted: c.cut.Load(), Waited: c.waited.Load(), Dropped: c.dropped.Load(), Stuck: c.stuck.Load(),
 	}
 }
 
@@ -43,7 +44,7 @@ func (c *counts) iterations() Iterations {
 func (i Iterations) plus(o Iterations) Iterations {
 	return Iterations{
 		Started: i.Started + o.Started, Succeeded: i.Succeeded + o.Succeeded, Failed: i.Failed + o.Failed,
-		Interrupted: i.Interrupted + o.Interrupted, Dropped: i.Dropped + o.Dropped,
+		Interrupted: i.Interrupted + o.Interrupted, Waited: i.Waited + o.Waited, Dropped: i.Dropped + o.Dropped,
 		Stuck: i.Stuck + o.Stuck, SetupFailed: i.SetupFailed + o.SetupFailed,
 	}
 }

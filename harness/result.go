@@ -83,9 +83,10 @@ type Iterations struct {
 	Started     int64 `json:"started"`
 	Succeeded   int64 `json:"succeeded"`
 	Failed      int64 `json:"failed"`
-	Interrupted int64 `json:"interrupted"` // cut short by the end of the load, or of their user's time
-	Dropped     int64 `json:"dropped"`     // meant to start, but there was no free user, or it is stuck
-	Stuck       int64 `json:"stuck"`       // ignored their context; among the failed ones, here or in the setup
+	Interrupted int64 `json:"interrupted"`      // cut short by the end of the load, or of their user's time
+	Waited      int64 `json:"waited,omitempty"` // among the started: no user was free when they were due
+	Dropped     int64 `json:"dropped"`          // meant to start, but there was no free user, or it is stuck
+	Stuck       int64 `json:"stuck"`            // ignored their context; among the failed ones, here or in the setup
 	SetupFailed int64 `json:"setup_failed"`
 }
 
@@ -197,6 +198,7 @@ func (s *scenarioRun) result() ScenarioResult {
 	for _, t := range s.Thresholds {
 		res.Thresholds = append(res.Thresholds, s.evaluate(t))
 	}
+	res.Warnings = append(res.Warnings, s.doubtful(&res)...)
 	res.Failures, res.MoreFailures = s.problems.list()
 	if s.parted != nil {
 		failures, more := s.parted.problems.list()

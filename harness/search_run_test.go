@@ -232,7 +232,7 @@ func TestArrivalsDroppedBecauseTheDeploymentIsSlowBreakTheLoad(t *testing.T) {
 		// Too few users, and nothing that they ask for is slow.
 		l = search(5, harness.P99("work_service").Below(300*time.Millisecond))
 		require.Equal(t, harness.StopGenerator, l.Stopped, l.Text())
-		require.Contains(t, l.Reason, "no user was free in time")
+		require.Contains(t, l.Reason, "all users were busy")
 	})
 }
 

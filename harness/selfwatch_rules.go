@@ -20,9 +20,17 @@ const leastLateSchedulings = 5
 // than a hundredth of its time was lost, and with it the 99th percentile.
 const lateShare = 0.01
 
-// usedUp is the share of the cores, and of the descriptors, from which on they
-// explain what went wrong.
-const usedUp = 0.9
+// usedUp is the share of the cores from which on a time that was measured may be
+// this machine's own, and idle the one below which it can't have been short of them
+// by its own work.
+const (
+	usedUp = 0.9
+	idle   = 0.5
+)
+
+// ownPart is the share of a limit above which this machine's own lateness is worth
+// a doubt.
+const ownPart = 0.1
 
 // heavyGC is the share of the CPU from which on the collector does.
 const heavyGC = 0.25
@@ -56,7 +64,7 @@ func (g generated) crowded() string {
 	if !exceeds(g.dropped, g.intended) {
 		return ""
 	}
-	return fmt.Sprintf("%s: %d of %d iterations were dropped because no user was free in time: give the schedule more users, or ask for less", g.name, g.dropped, g.intended)
+	return fmt.Sprintf("%s: %d of %d iterations were dropped because all users were busy with what they had asked for: the deployment is too slow for so many users, or the schedule needs more of them", g.name, g.dropped, g.intended)
 }
 
 // judge says why this machine could not keep up. Nothing means that it could.
@@ -96,17 +104,33 @@ func (w *SelfWatch) judge(maxLag time.Duration, cores int) (reasons []string) {
 	return reasons
 }
 
+// blurs says why this machine may itself have broken a limit on a time, or nothing.
+// Its lateness is that of its starts, and of goroutines for which data had come.
+func (w *SelfWatch) blurs(value, limit, lagP99 time.Duration, cores int) string {
+	own := lagP99
+	if w != nil {
+		if w.Seconds >= 1 && w.CPU >= usedUp*float64(cores) {
+			return fmt.Sprintf("it used %.1f of its %d cores", w.CPU, cores)
+		}
+		own += time.Duration(w.Scheduling.P99 * 1e9)
+	}
+	if own > time.Duration(ownPart*float64(limit)) && value-own <= limit {
+		return fmt.Sprintf("it was late itself by %v at the 99th percentile", roundDuration(own))
+	}
+	return ""
+}
+
 // why is what explains that the process was slow, in brackets, or nothing.
 func (w *SelfWatch) why(cores int) string {
 	if w == nil || w.Seconds == 0 {
 		return ""
 	}
 	var causes []string
-	if w.CPU >= usedUp*float64(cores) {
-		causes = append(causes, fmt.Sprintf("it used %.1f of its %d cores", w.CPU, cores))
-	} else {
-		causes = append(causes, fmt.Sprintf("it used %.1f of its %d cores, so others had them", w.CPU, cores))
+	used := fmt.Sprintf("it used %.1f of its %d cores", w.CPU, cores)
+	if w.CPU < idle*float64(cores) {
+		used += ", so others had them, or it stood still"
 	}
+	causes = append(causes, used)
 	if w.GCShare >= heavyGC {
 		causes = append(causes, fmt.Sprintf("%.0f %% of that went to collect garbage of a heap of %d MB", 100*w.GCShare, w.HeapPeak>>20))
 	}

@@ -37,11 +37,11 @@ func TestAStarvedGeneratorIsAlwaysInvalidAndAFineOneNever(t *testing.T) {
 		"few descriptors left":    {func(_ *generated, w *SelfWatch) { w.DescriptorsPeak = 1024 }, ""},
 
 		"0.1 % of the iterations dropped": {func(g *generated, _ *SelfWatch) { g.dropped = 100 }, ""},
-		"more of them":                    {func(g *generated, _ *SelfWatch) { g.dropped = 101 }, "101 of 100000 iterations were dropped because no user was free"},
+		"more of them":                    {func(g *generated, _ *SelfWatch) { g.dropped = 101 }, "101 of 100000 iterations were dropped because all users were busy"},
 		"0.1 % of the ticks dropped":      {func(g *generated, _ *SelfWatch) { g.ticksDropped = 1000 }, ""},
-		"more ticks":                      {func(g *generated, _ *SelfWatch) { g.ticksDropped = 1001 }, "too slow to send 1001 of 1000000 ticks (it used 0.5 of its 2 cores, so others had them)"},
+		"more ticks":                      {func(g *generated, _ *SelfWatch) { g.ticksDropped = 1001 }, "too slow to send 1001 of 1000000 ticks (it used 0.5 of its 2 cores, so others had them, or it stood still)"},
 		"lag at the limit":                {func(g *generated, _ *SelfWatch) { g.lagP99 = maxLag }, ""},
-		"lag above it":                    {func(g *generated, _ *SelfWatch) { g.lagP99 = maxLag + 1 }, "late by 100ms at the 99th percentile, more than 100ms (it used 0.5 of its 2 cores, so others had them)"},
+		"lag above it":                    {func(g *generated, _ *SelfWatch) { g.lagP99 = maxLag + 1 }, "late by 100ms at the 99th percentile, more than 100ms (it used 0.5 of its 2 cores, so others had them, or it stood still)"},
 		"lag with busy cores": {func(g *generated, w *SelfWatch) {
 			g.lagP99, w.CPU, w.GCShare, w.HeapPeak = time.Second, 1.9, 0.31, 900<<20
 		}, "late by 1s at the 99th percentile, more than 100ms (it used 1.9 of its 2 cores, 31 % of that went to collect garbage of a heap of 900 MB)"},
@@ -75,6 +75,22 @@ func TestAStarvedGeneratorIsAlwaysInvalidAndAFineOneNever(t *testing.T) {
 		require.Len(t, reasons, 1, name)
 		require.Contains(t, reasons[0], c.want, name)
 	}
+}
+
+func TestAThresholdThatThisMachineMayHaveBrokenIsNotTheDeployments(t *testing.T) {
+	w := watched(0)
+	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+	require.Empty(t, w.blurs(ms(260), ms(250), ms(9), 2), "it was on time")
+	require.Empty(t, w.blurs(ms(251), ms(250), ms(24), 2), "a tenth of the limit is no doubt")
+	require.Equal(t, "it was late itself by 37ms at the 99th percentile", w.blurs(ms(87), ms(50), ms(37), 2))
+	require.Empty(t, w.blurs(ms(88), ms(50), ms(37), 2), "it is broken without that, too")
+	w.Scheduling.P99 = 0.1
+	require.Equal(t, "it was late itself by 137ms at the 99th percentile", w.blurs(ms(187), ms(50), ms(37), 2))
+	require.Empty(t, w.blurs(time.Second, 1, 0, 2))
+	w.CPU = 1.85
+	require.Equal(t, "it used 1.9 of its 2 cores", w.blurs(time.Hour, time.Second, 0, 2))
+	var none *SelfWatch
+	require.Empty(t, none.blurs(time.Minute, time.Second, 0, 2))
 }
 
 func TestTheRulesFollowTheirLimitsForAnyNumbers(t *testing.T) {

@@ -210,9 +210,9 @@ func (s Second) Line() string {
 	if s.Users == 1 {
 		users = "user "
 	}
-	fmt.Fprintf(&b, "%4.0fs  %5d %s", s.At, s.Users, users)
+	fmt.Fprintf(&b, "%4.0fs %5d %s", s.At, s.Users, users)
 	if s.BytesIntended > 0 || s.BytesAchieved > 0 {
-		fmt.Fprintf(&b, "  %6.2f of %6.2f MB/s", mbps(s.BytesAchieved, s.Span), mbps(s.BytesIntended, s.Span))
+		fmt.Fprintf(&b, "  %5.2f of %5.2f MB/s", mbps(s.BytesAchieved, s.Span), mbps(s.BytesIntended, s.Span))
 	}
 	names := make([]string, 0, len(s.Actions))
 	for name := range s.Actions {
@@ -228,12 +228,16 @@ func (s Second) Line() string {
 	}
 	for _, name := range names {
 		a := s.Actions[name]
+		if a.Count == 0 { // no time is not a short one
+			fmt.Fprintf(&b, "  %s p50 - p99 -", name)
+			continue
+		}
 		fmt.Fprintf(&b, "  %s p50 %v p99 %v", name, secondsString(a.P50), secondsString(a.P99))
 		if s.BytesIntended == 0 {
 			fmt.Fprintf(&b, " (%.0f/s)", float64(a.Count)/max(s.Span, 1e-9))
 		}
 	}
-	fmt.Fprintf(&b, "  %d errors", s.Errors)
+	b.WriteString("  " + plural(s.Errors, "error"))
 	if s.Disconnects > 0 {
 		fmt.Fprintf(&b, "  %d lost", s.Disconnects)
 	}
@@ -245,7 +249,7 @@ func (s Second) Line() string {
 
 // fewActions have their own columns in a heartbeat. Of more, only the slowest
 // has, so that a line stays a line.
-const fewActions = 2
+const fewActions = 1
 
 // usual is the action that there was most of: beside a throughput there is no room
 // for more.

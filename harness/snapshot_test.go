@@ -97,9 +97,9 @@ func TestHeartbeatIsOneLineForPeople(t *testing.T) {
 		"login": {Count: 20, P50: 0.0123456, P99: 0.25},
 		"echo":  {Count: 10, P50: 1, P99: 2},
 	}}
-	require.Equal(t, "   3s    200 users  echo p50 1s p99 2s (10/s)  login p50 12.3ms p99 250ms (20/s)  2 errors", sec.Line())
+	require.Equal(t, "   3s   200 users     30/s  slowest: echo p99 2s  2 errors", sec.Line())
 	sec.Actions, sec.Dropped = nil, 7
 	sec.BytesIntended, sec.BytesAchieved, sec.Span = 8_000_000, 7_900_000, 1
-	require.Equal(t, "   3s    200 users    7.90 of   8.00 MB/s  2 errors  7 dropped", sec.Line())
+	require.Equal(t, "   3s   200 users   7.90 of  8.00 MB/s  2 errors  7 dropped", sec.Line())
 	require.NotPanics(t, func() { _ = harness.Second{}.Line() })
 }

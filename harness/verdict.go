@@ -32,8 +32,14 @@ const (
 	//   - In a scenario, more than 0.1 % as many measurements as there are came
 	//     after the numbers were final.
 	//
+	//   - A threshold on a time is broken, and this process used 90 % of its cores;
+	//     or its own lateness at the 99th percentile, of its starts and of
+	//     goroutines that waited for a core, is more than a tenth of the limit, and
+	//     without it the threshold would hold. Nobody can say then who broke it.
+	//
 	// CPU, garbage collection and descriptors explain it, and alone make no run
-	// invalid: one that keeps up with all of its cores busy is fine.
+	// invalid: one that keeps up with all of its cores busy, and breaks no
+	// threshold on a time, is fine.
 	Invalid Verdict = "invalid"
 	// Fail: a threshold is broken, too many runs failed, users are stuck, or
 	// the plan's timeout was over too early.
@@ -138,14 +144,29 @@ func (r *Run) judgeScenario(found findings, res *Result, s *scenarioRun, sr *Sce
 		res.starved = true
 		found.add(Invalid, "%s", reason)
 	}
-	for _, t := range sr.Thresholds {
-		if !t.Passed {
-			found.add(Fail, "%s: %s", s.Name, t.Message)
+	for i, t := range sr.Thresholds {
+		if t.Passed {
+			continue
+		}
+		found.add(Fail, "%s: %s", s.Name, t.Message)
+		if blur := s.blurred(s.Thresholds[i], t, res.Generator); blur != "" {
+			res.starved = true
+			found.add(Invalid, "%s: %s may be broken by this process itself (%s): use a faster or a second machine, or ask for less", s.Name, t.Threshold, blur)
 		}
 	}
 	if stuck := s.iterations().Stuck; stuck > 0 { // also in the warm-up: they were missing then
 		found.add(Fail, "%s: stuck after their time was over: %s", s.Name, plural(stuck, "user"))
 	}
+}
+
+// blurred says why a threshold on a time may have been broken by this machine.
+func (s *scenarioRun) blurred(t Threshold, r ThresholdResult, g Generator) string {
+	upper := t.Op == "<" || t.Op == "<="
+	if r.Value == nil || !t.isTime() || !upper || t.Metric == "lag" {
+		return ""
+	}
+	lag := s.final[counted].totals.lag.Percentile(99)
+	return g.Watch.blurs(time.Duration(*r.Value*1e9), time.Duration(t.Value*1e9), lag, g.GOMAXPROCS)
 }
 
 // generated is what the rules of [Invalid] look at.

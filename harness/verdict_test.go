@@ -84,7 +84,7 @@ func TestTheGravestVerdictWinsAndItsReasonComesFirst(t *testing.T) {
 	}{
 		{harness.Pass, ""},
 		{harness.Fail, "s: work: p(99)<1ns is broken: 1s"},
-		{harness.Invalid, "s: 98 of 100 iterations were dropped because no user was free in time: give the schedule more users, or ask for less"},
+		{harness.Invalid, "s: 98 of 100 iterations were dropped because all users were busy with what they had asked for: the deployment is too slow for so many users, or the schedule needs more of them"},
 		{harness.Interrupted, "the run was stopped before its end"},
 		{harness.Error, "the cleanup failed for 1 user: it is broken"},
 	} {

@@ -147,8 +147,8 @@ func (s *Stream) Stop() {
 func (s *Stream) Drain(ctx context.Context) error { return s.Wait(ctx) }
 
 // Close ends the stream and waits for its reader: the connection must have
-// been closed before. Ticks whose echo has not come count as lost; those that
-// were neither sent nor dropped stay pending for good.
+// been closed before. Ticks whose echo has not come count as lost, and those that
+// could not be sent as dropped.
 func (s *Stream) Close() {
 	s.mu.Lock()
 	already := s.closed
@@ -160,9 +160,10 @@ func (s *Stream) Close() {
 	s.entry.Load().Remove()
 	s.readers.Wait()
 	s.mu.Lock()
-	lost := s.matching.abandon(s.sentEcho())
+	c := counts{lost: s.matching.abandon(s.sentEcho())}
+	s.dropBacklog(&c)
 	s.mu.Unlock()
-	s.pump.record(&counts{lost: lost})
+	s.pump.record(&c)
 	s.pump.streams.Add(-1)
 }
 
