@@ -167,7 +167,11 @@ func (t *Target) findTemplate(ctx context.Context, nameOrID string) (coder.Templ
 		names = append(names, tpl.Name)
 	}
 	slices.Sort(names)
-	return coder.Template{}, fmt.Errorf("the template is to be %q (by CODER_SCALETEST_TEMPLATE, or the scenario file), but %s has no such template: it has %s", nameOrID, t.Describe(), orNone(names))
+	by := "CODER_SCALETEST_TEMPLATE"
+	if !t.cfg.given("TEMPLATE") {
+		by = "the template in the scenario file"
+	}
+	return coder.Template{}, fmt.Errorf("%s is %q, but %s has no such template: it has %s", by, nameOrID, t.Describe(), orNone(names))
 }
 
 func orNone(names []string) string {
