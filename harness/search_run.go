@@ -246,7 +246,7 @@ func (x *searching) afford(rest, run time.Duration, load float64) *halt {
 	}
 	if spent := time.Since(x.limit.StartedAt); b.Time > 0 && spent+rest+run > b.Time {
 		return halted(StopBudget, "the budget of %v has no room for another run of %s, which takes %v: %v are spent",
-			b.Time, x.Amount(load), roundDuration(rest+run), roundDuration(spent))
+			roundDuration(b.Time), x.Amount(load), roundDuration(rest+run), roundDuration(spent))
 	}
 	return nil
 }

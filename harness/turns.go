@@ -19,11 +19,21 @@ type Turns struct {
 	shuffle shuffle
 }
 
-// AllAtOnce starts all users at the same instant.
+// AllAtOnce starts all users at the same instant, one iteration each: k6's
+// constant-vus when it is held.
+//
+//	user │▪▪▪▪
+//	     │▪▪
+//	     │▪▪▪▪▪▪
+//	     └──────── t
 func AllAtOnce(users int) Turns { return Turns{users: users} }
 
 // AtATime lets at most n of the users run at a time, in their order. The next
 // one is meant to start when one has ended.
+//
+//	place │▪▪▪▪ ▪▪ ▪▪
+//	      │▪▪ ▪▪▪▪▪ ▪
+//	      └─────────── t
 func AtATime(users, n int) Turns {
 	if n < 1 {
 		n = -1 // for Validate; 0 is all of them
@@ -39,6 +49,10 @@ func OneByOne(users int) Turns { return AtATime(users, 1) }
 // iteration that failed within 100 ms, the next one starts 100 ms after the
 // start of the failed one, so that users who fail at once neither burn the
 // generator's CPU nor flood the server.
+//
+//	users │──────────┐
+//	      └──────────┴─ t
+//	      0          d
 func (s Turns) Hold(d time.Duration) Turns {
 	if d <= 0 {
 		d = -1
