@@ -1,5 +1,7 @@
 package harness
 
+import "time"
+
 // SelfWatch is what the generator saw of itself while the load was on. Times are
 // seconds. What follows from it is with [Invalid].
 type SelfWatch struct {
@@ -38,6 +40,10 @@ type SelfWatch struct {
 	SnapshotsMissed int64 `json:"snapshots_missed"`
 
 	Timeline []GeneratorSecond `json:"timeline"`
+
+	// faked says that time did not pass as the machine's does: in a test, where
+	// neither its CPU nor the waits of its goroutines mean anything.
+	faked bool
 }
 
 // RuntimeTimes are times that the Go runtime has counted, in seconds. They are as
@@ -92,6 +98,8 @@ func (r *Run) selfWatched() *SelfWatch {
 		SnapshotsMissed: w.missed.Load(),
 		Timeline:        append([]GeneratorSecond{}, w.timeline...),
 	}
+	passed := w.last.wall - w.first.wall
+	s.faked = w.last.wall != 0 && (passed < w.lasted/2 || passed > 2*w.lasted+time.Second)
 	used := (w.last.cpu - w.first.cpu).Seconds()
 	if s.Seconds > 0 {
 		s.CPU = used / s.Seconds

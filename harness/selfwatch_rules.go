@@ -97,7 +97,7 @@ func (w *SelfWatch) judge(maxLag time.Duration, cores int) (reasons []string) {
 		reasons = append(reasons, fmt.Sprintf("this process was woken more than %v late %d of %d times%s: the machine is too busy; use a faster or a second one, or ask for less",
 			maxLag, w.LateWakes, w.Wake.Count, w.why(cores)))
 	}
-	if n := w.LateSchedulings; n >= leastLateSchedulings && float64(n) > lateShare*float64(w.Scheduling.Count) {
+	if n := w.LateSchedulings; !w.faked && n >= leastLateSchedulings && float64(n) > lateShare*float64(w.Scheduling.Count) {
 		reasons = append(reasons, fmt.Sprintf("goroutines of this process waited more than %v for a core in %.1f %% of the runtime's samples%s: the machine is too busy; use a faster or a second one, or ask for less",
 			maxLag, 100*float64(n)/float64(w.Scheduling.Count), w.why(cores)))
 	}
@@ -108,7 +108,7 @@ func (w *SelfWatch) judge(maxLag time.Duration, cores int) (reasons []string) {
 // Its lateness is that of its starts, and of goroutines for which data had come.
 func (w *SelfWatch) blurs(value, limit, lagP99 time.Duration, cores int) string {
 	own := lagP99
-	if w != nil {
+	if w != nil && !w.faked {
 		if w.Seconds >= 1 && w.CPU >= usedUp*float64(cores) {
 			return fmt.Sprintf("it used %.1f of its %d cores", w.CPU, cores)
 		}

@@ -89,6 +89,10 @@ func TestAThresholdThatThisMachineMayHaveBrokenIsNotTheDeployments(t *testing.T)
 	require.Empty(t, w.blurs(time.Second, 1, 0, 2))
 	w.CPU = 1.85
 	require.Equal(t, "it used 1.9 of its 2 cores", w.blurs(time.Hour, time.Second, 0, 2))
+	w.faked = true
+	require.Empty(t, w.blurs(time.Hour, time.Second, 0, 2), "CPU of another clock's seconds")
+	w.LateSchedulings, w.Scheduling.Count = 1000, 1000
+	require.Empty(t, w.judge(time.Millisecond, 2))
 	var none *SelfWatch
 	require.Empty(t, none.blurs(time.Minute, time.Second, 0, 2))
 }

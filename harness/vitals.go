@@ -10,6 +10,7 @@ import (
 // vitals are how the process is at some instant. Sums are since its beginning.
 type vitals struct {
 	at           time.Time
+	wall         time.Duration // as at, if time is not faked
 	cpu          time.Duration
 	gc           float64 // CPU seconds
 	pauses       float64 // seconds
@@ -38,7 +39,7 @@ func newMonitor() *monitor {
 
 func (m *monitor) vitals(descriptors bool) vitals {
 	runtimemetrics.Read(m.samples)
-	v := vitals{at: time.Now(), cpu: processCPU()}
+	v := vitals{at: time.Now(), wall: wallClock(), cpu: processCPU()}
 	// A runtime that does not have one of them leaves it 0.
 	number := func(s runtimemetrics.Sample) uint64 {
 		if s.Value.Kind() != runtimemetrics.KindUint64 {
