@@ -62,7 +62,8 @@ type Threshold struct {
 
 	// Abort ends the load as soon as the threshold is broken: it is looked at
 	// once a second, on what its phase has recorded so far. Running iterations
-	// have the graceful-stop time, and the verdict is [Fail].
+	// have the graceful-stop time, and the verdict is [Fail]. An iteration that
+	// hangs has recorded nothing yet: a JobTimeout of the plan makes it fail.
 	Abort bool
 
 	// AbortDelay is how long the phase must have lasted before Abort looks, so
