@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/internal/facts"
 )
 
 // summary is what came of a run, for people.
@@ -248,31 +249,9 @@ func writeDistribution(b *strings.Builder, name string, d harness.Distribution) 
 // fact is a line of a scenario's part.
 func fact(b *strings.Builder, name, text string) { writeFact(b, 21, "  "+name, text) }
 
-// lineWidth is what a terminal shows, less what go test puts in front.
-const lineWidth = 76
-
 // writeFact writes a name and a text that goes on below itself.
 func writeFact(b *strings.Builder, column int, name, text string) {
-	fmt.Fprintf(b, "%-*s", column, name)
-	at := max(column, len(name)+1)
-	if len(name) >= column {
-		b.WriteByte(' ')
-	}
-	for i, word := range strings.Fields(text) {
-		n := len([]rune(word))
-		switch {
-		case i == 0:
-		case at+1+n > lineWidth:
-			fmt.Fprintf(b, "\n%*s", column, "")
-			at = column
-		default:
-			b.WriteByte(' ')
-			at++
-		}
-		b.WriteString(word)
-		at += n
-	}
-	b.WriteByte('\n')
+	facts.Write(b, column, name, text)
 }
 
 // short prints seconds with three digits, as in "1.23ms".

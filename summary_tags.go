@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/internal/facts"
 )
 
 // shownTags are the sets of tags that are printed; the result has all of them.
@@ -39,7 +40,7 @@ func ownLine(b *strings.Builder, name string, column int) string {
 	if len(text) <= column {
 		return name
 	}
-	if most := lineWidth - 2; len(text) > most {
+	if most := facts.Width - 2; len(text) > most {
 		text = append(text[:most-1], '…')
 	}
 	fmt.Fprintf(b, "  %s\n", string(text))

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/coderscale/scaletest/internal/facts"
 )
 
 // Amount is a load with its unit, as in "640 users".
@@ -164,28 +166,6 @@ func valuesOf(probes []Probe, key [2]string) string {
 	return text
 }
 
-const (
-	lineWidth = 76 // what a terminal shows, less what go test puts in front
-	nameWidth = 12
-)
+const nameWidth = 12
 
-// writeLine writes a name and a text that goes on below itself.
-func writeLine(b *strings.Builder, name, text string) {
-	fmt.Fprintf(b, "%-*s", nameWidth, name)
-	at := nameWidth
-	for i, word := range strings.Fields(text) {
-		n := len([]rune(word))
-		switch {
-		case i == 0:
-		case at+1+n > lineWidth:
-			fmt.Fprintf(b, "\n%*s", nameWidth, "")
-			at = nameWidth
-		default:
-			b.WriteByte(' ')
-			at++
-		}
-		b.WriteString(word)
-		at += n
-	}
-	b.WriteByte('\n')
-}
+func writeLine(b *strings.Builder, name, text string) { facts.Write(b, nameWidth, name, text) }
