@@ -72,7 +72,8 @@ type TB interface {
 }
 
 // TestRunner holds a runner to the contract, and reports each [Finding] as an
-// error of the test. It logs which checks the subject is exempt from.
+// error of the test. It logs which checks the subject is exempt from, and that the
+// others hold.
 func TestRunner(t TB, s Subject) {
 	t.Helper()
 	for _, c := range Checks() {
@@ -82,6 +83,7 @@ func TestRunner(t TB, s Subject) {
 	}
 	err := Find(t.Context(), s)
 	if err == nil {
+		t.Logf("harnesstest: %d of %d checks were tried, and hold", len(Checks())-len(s.Exempt), len(Checks()))
 		return
 	}
 	if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what Find has joined
