@@ -138,6 +138,10 @@ func (p *probing) announce(search harness.Search, low, high harness.Plan) {
 	p.plan(low, p.Target)
 	p.say("up to")
 	p.scenariosOf(high)
+	if length := max(low.Length(), high.Length()); length > 0 {
+		probes, takes := search.Estimate(length)
+		p.printf("takes       about %d probes, and %v\n", probes, max(takes.Round(time.Second), time.Second))
+	}
 	if slices.ContainsFunc(p.cfg.Outputs, isJUnit) {
 		p.say("outputs     no junit: a load that breaks is not a test that fails")
 	}
