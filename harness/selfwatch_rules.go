@@ -29,8 +29,12 @@ const (
 )
 
 // ownPart is the share of a limit above which this machine's own lateness is worth
-// a doubt.
-const ownPart = 0.1
+// a doubt, and hops how often a request and its answer may wait for a core here: to
+// start, to be read, and twice in between, where others do that on this machine.
+const (
+	ownPart = 0.25
+	hops    = 4
+)
 
 // heavyGC is the share of the CPU from which on the collector does.
 const heavyGC = 0.25
@@ -107,15 +111,16 @@ func (w *SelfWatch) judge(maxLag time.Duration, cores int) (reasons []string) {
 // blurs says why this machine may itself have broken a limit on a time, or nothing.
 // Its lateness is that of its starts, and of goroutines for which data had come.
 func (w *SelfWatch) blurs(value, limit, lagP99 time.Duration, cores int) string {
-	own := lagP99
+	var waits time.Duration
 	if w != nil && !w.faked {
 		if w.Seconds >= 1 && w.CPU >= usedUp*float64(cores) {
 			return fmt.Sprintf("it used %.1f of its %d cores", w.CPU, cores)
 		}
-		own += time.Duration(w.Scheduling.P99 * 1e9)
+		waits = time.Duration(w.Scheduling.P99 * 1e9)
 	}
+	own := lagP99 + hops*waits
 	if own > time.Duration(ownPart*float64(limit)) && value-own <= limit {
-		return fmt.Sprintf("it was late itself by %v at the 99th percentile", roundDuration(own))
+		return fmt.Sprintf("at the 99th percentile its starts were %v late, and its goroutines waited %v for a core each time", roundDuration(lagP99), roundDuration(waits))
 	}
 	return ""
 }

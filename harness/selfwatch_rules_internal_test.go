@@ -81,11 +81,15 @@ func TestAThresholdThatThisMachineMayHaveBrokenIsNotTheDeployments(t *testing.T)
 	w := watched(0)
 	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 	require.Empty(t, w.blurs(ms(260), ms(250), ms(9), 2), "it was on time")
-	require.Empty(t, w.blurs(ms(251), ms(250), ms(24), 2), "a tenth of the limit is no doubt")
-	require.Equal(t, "it was late itself by 37ms at the 99th percentile", w.blurs(ms(87), ms(50), ms(37), 2))
+	require.Empty(t, w.blurs(ms(251), ms(250), ms(62), 2), "a quarter of the limit is no doubt")
+	require.Equal(t, "at the 99th percentile its starts were 37ms late, and its goroutines waited 0s for a core each time", w.blurs(ms(87), ms(50), ms(37), 2))
 	require.Empty(t, w.blurs(ms(88), ms(50), ms(37), 2), "it is broken without that, too")
+	w.Scheduling.P99 = 0.0587 // four busy goroutines on two cores, measured
+	require.Contains(t, w.blurs(ms(155), ms(50), ms(38), 2), "its goroutines waited 58.7ms for a core")
+	w.Scheduling.P99 = 0.0008 // none
+	require.Empty(t, w.blurs(ms(155), ms(50), ms(2), 2))
+	require.Empty(t, w.blurs(ms(51), ms(50), ms(2), 2), "to be a little late is no doubt either")
 	w.Scheduling.P99 = 0.1
-	require.Equal(t, "it was late itself by 137ms at the 99th percentile", w.blurs(ms(187), ms(50), ms(37), 2))
 	require.Empty(t, w.blurs(time.Second, 1, 0, 2))
 	w.CPU = 1.85
 	require.Equal(t, "it used 1.9 of its 2 cores", w.blurs(time.Hour, time.Second, 0, 2))

@@ -33,9 +33,10 @@ const (
 	//     after the numbers were final.
 	//
 	//   - A threshold on a time is broken, and this process used 90 % of its cores;
-	//     or its own lateness at the 99th percentile, of its starts and of
-	//     goroutines that waited for a core, is more than a tenth of the limit, and
-	//     without it the threshold would hold. Nobody can say then who broke it.
+	//     or its own lateness at the 99th percentile, of its starts and four times
+	//     that of goroutines that waited for a core, is more than a quarter of the
+	//     limit, and without it the threshold would hold. Nobody can say then who
+	//     broke it.
 	//
 	// CPU, garbage collection and descriptors explain it, and alone make no run
 	// invalid: one that keeps up with all of its cores busy, and breaks no
