@@ -12,6 +12,8 @@ import (
 // disruptor does what the plan's disruptions ask for.
 type disruptor struct {
 	run   *Run
+	once  sync.Once
+	begun chan struct{} // closed when the load has begun
 	begin time.Duration // of the load, since the epoch
 
 	mu   sync.Mutex
@@ -43,8 +45,22 @@ const streak = 3
 
 var errDisruptionTimeout = errors.New("the disruption's timeout is over")
 
+// loadBegins says when the load began. Only the first time counts: in a sequence
+// there are several.
+func (d *disruptor) loadBegins(at time.Duration) {
+	d.once.Do(func() {
+		d.begin = at
+		close(d.begun)
+	})
+}
+
 // disrupt does all disruptions in their order, until the load ends.
 func (d *disruptor) disrupt(loadEnds <-chan struct{}) {
+	select {
+	case <-d.begun:
+	case <-loadEnds:
+		return
+	}
 	list := d.run.plan.Disruptions
 	for i, dis := range list {
 		if !d.wait(d.begin+dis.At, loadEnds) {

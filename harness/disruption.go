@@ -42,7 +42,8 @@ type Disruption struct {
 	// Name tells disruptions apart, by the rules of a scenario's.
 	Name string
 
-	// At is when it begins, since the beginning of the load, warm-ups included.
+	// At is when it begins, since the beginning of the load, warm-ups included. In
+	// a sequence that is the load of the first scenario.
 	At time.Duration
 
 	// For is how long it lasts: then it is undone, and it is as soon as the load

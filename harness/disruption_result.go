@@ -88,7 +88,7 @@ func viewOf(windows []window) *view {
 	if len(windows) == 0 {
 		return nil
 	}
-	v := &view{totals: newTotals(), begin: windows[0].from.at}
+	v := &view{totals: newTotals()}
 	reconnect := &histogram.Histogram{}
 	for _, w := range windows {
 		v.totals.plus(w.to.totals.since(w.from.totals))

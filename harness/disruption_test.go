@@ -304,3 +304,38 @@ func TestACommandSaysWhyItFailed(t *testing.T) {
 	cancel(errBroken)
 	require.ErrorIs(t, harness.Command("sleep", "100")(ctx), errBroken)
 }
+
+func TestADisruptionOfASequenceCountsFromTheFirstLoad(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		slow := fake{
+			setup: func(ctx context.Context, _ *harness.Recorder) error { return sleep(ctx, 30*time.Second) },
+			run:   takes(time.Second).Run,
+		}
+		p := planOf(harness.AllAtOnce(5).Hold(20*time.Second), slow)
+		p.Scenarios = append(p.Scenarios, harness.Scenario{Name: "second", Schedule: harness.AllAtOnce(1).Hold(10 * time.Second), Runner: all(takes(time.Second))})
+		p.Sequence, p.Baseline = true, 10*time.Second
+		began := time.Now()
+		var at time.Duration
+		p.Disruptions = []harness.Disruption{{Name: "d", At: 5 * time.Second, Do: func(context.Context) error { at = time.Since(began); return nil }}}
+		res := run(t, p)
+		require.Equal(t, harness.Pass, res.Verdict, res.Reasons)
+		require.Equal(t, 45*time.Second, at, "behind the baseline and the setup")
+		d := res.Disruptions[0]
+		within(t, 5, d.At, 0.001, "since the load's beginning")
+		require.Len(t, d.Scenarios, 1, "the one that ran then")
+		within(t, 5, d.Scenarios[0].Before.Seconds, 0.001, "before")
+	})
+}
+
+func TestADisruptionOfALoadThatNeverBeganDoesNotHang(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := planOf(harness.AllAtOnce(5).Hold(20*time.Second), takes(time.Second))
+		p.Sequence, p.Baseline = true, time.Hour
+		p.Disruptions = []harness.Disruption{{Name: "d", At: time.Second, Do: func(context.Context) error { return nil }}}
+		r := start(t, p)
+		time.Sleep(time.Minute)
+		r.Stop()
+		res := wait(t, r)
+		require.Equal(t, harness.Interrupted, res.Verdict, res.Reasons)
+	})
+}

@@ -157,7 +157,9 @@ func (s *scenarioRun) next(u *user, t turn) turn {
 func (s *scenarioRun) iterationFailed(u *user, part part, err error) {
 	counts := &s.counts[part]
 	s.noteStuck(u, counts, err)
-	s.noteOwn(u, err)
+	if part == counted {
+		s.noteOwn(u, err)
+	}
 	counts.failed.Add(1)
 	if u.rec.failures.Load() == 0 {
 		counts.bare.Add(1)

@@ -30,7 +30,8 @@ func (r *Run) runTogether() {
 		}
 		r.phase("load")
 		begin := r.now()
-		r.disturb(begin, func() {
+		r.disruptor.loadBegins(begin)
+		r.disturb(func() {
 			var scenarios sync.WaitGroup
 			for i, s := range r.scenarios {
 				delay := r.plan.delay(i) - r.plan.Baseline
@@ -44,8 +45,7 @@ func (r *Run) runTogether() {
 // runSequence runs the scenarios one after the other.
 func (r *Run) runSequence() {
 	r.watchLoad(r.now(), func() {
-		begin := r.now() + r.plan.delay(0)
-		r.disturb(begin, func() {
+		r.disturb(func() {
 			for i, s := range r.scenarios {
 				if r.plan.Baseline > 0 {
 					r.phase("baseline")
@@ -55,19 +55,19 @@ func (r *Run) runSequence() {
 				s.begun.Store(true)
 				r.runSetup([]*scenarioRun{s})
 				r.phase("load")
+				r.disruptor.loadBegins(r.now())
 				s.runLoad(r.now(), false)
 			}
 		})
 	})
 }
 
-// disturb does the plan's disruptions while f makes the load that begins then.
-func (r *Run) disturb(begin time.Duration, f func()) {
+// disturb does the plan's disruptions while f makes the load.
+func (r *Run) disturb(f func()) {
 	if len(r.plan.Disruptions) == 0 {
 		f()
 		return
 	}
-	r.disruptor.begin = begin
 	ends := make(chan struct{})
 	var disrupting sync.WaitGroup
 	disrupting.Go(func() { r.disruptor.disrupt(ends) })

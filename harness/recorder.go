@@ -67,14 +67,15 @@ func (r *Recorder) record(a Action, from, end, service time.Duration, err error)
 			return
 		}
 		r.failures.Add(1)
-		if isOwn(err) {
-			r.scenario.own.Add(1)
-		}
 	}
 	if r.scenario.frozen.Load() {
 		r.scenario.tooLate.Add(1)
 	}
-	r.metricsOf(from, end, err != nil).record(a, end-from, service, err != nil)
+	m := r.metricsOf(from, end, err != nil)
+	m.record(a, end-from, service, err != nil)
+	if err != nil && m == r.scenario.metrics && isOwn(err) {
+		r.scenario.own.Add(1)
+	}
 }
 
 // metricsOf is where the numbers of what began and ended at these instants go.

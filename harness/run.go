@@ -64,7 +64,8 @@ type scenarioRun struct {
 	counts    [parts]counts
 	parted    *parted // nil when all of the load counts
 
-	own         atomic.Int64 // failures for want of something of this machine
+	own         atomic.Int64 // failures that count, for want of something of this machine
+	ownSetup    atomic.Int64 // users who did not get ready for want of it
 	tooLate     atomic.Int64 // measurements after the numbers were final
 	frozen      atomic.Bool  // they are
 	connections connections
@@ -144,7 +145,7 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 		endSpan(r.span, err, false)
 		return nil, err
 	}
-	r.disruptor = &disruptor{run: r}
+	r.disruptor = &disruptor{run: r, begun: make(chan struct{})}
 	r.watch = newSelfWatch()
 	go r.main(ctx)
 	return r, nil

@@ -31,7 +31,8 @@ type SelfWatch struct {
 	DescriptorLimit int    `json:"descriptor_limit"` // 0 where unknown
 
 	// OwnErrors are failures for want of something here: descriptors, ports or
-	// memory of this machine.
+	// memory of this machine. They are those that count, and of users who did not
+	// get ready.
 	OwnErrors int64 `json:"own_errors"`
 
 	// SamplesDropped were recorded after the load's numbers were final, by runners
@@ -108,7 +109,7 @@ func (r *Run) selfWatched() *SelfWatch {
 		s.GCShare = (w.last.gc - w.first.gc) / used
 	}
 	for _, sr := range r.scenarios {
-		s.OwnErrors += sr.own.Load()
+		s.OwnErrors += sr.own.Load() + sr.ownSetup.Load()
 		s.SamplesDropped += sr.tooLate.Load()
 	}
 	return s

@@ -60,6 +60,7 @@ type generated struct {
 	ticks              int64
 	lagP99             time.Duration
 	own, tooLate, done int64 // samples
+	ownSetup, users    int64 // users who did not get ready, and all
 }
 
 // crowded says that there were too few users, or nothing. A deployment that is too
@@ -85,6 +86,9 @@ func (g generated) judge(w *SelfWatch, maxLag time.Duration, cores int) (reasons
 	}
 	if exceeds(g.own, g.done) {
 		add("%d of %d actions failed for want of descriptors, ports or memory of this machine%s: raise its limits (ulimit -n), or use a second one", g.own, g.done, w.want())
+	}
+	if exceeds(g.ownSetup, g.users) {
+		add("%d of %d users did not get ready for want of descriptors, ports or memory of this machine%s: raise its limits (ulimit -n), or use a second one", g.ownSetup, g.users, w.want())
 	}
 	if exceeds(g.tooLate, g.done) {
 		add("%d measurements came after the numbers were final, beside %d in time: its runners go on after their end", g.tooLate, g.done)

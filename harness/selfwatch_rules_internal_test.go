@@ -59,6 +59,9 @@ func TestAStarvedGeneratorIsAlwaysInvalidAndAFineOneNever(t *testing.T) {
 		"0.1 % for want of descriptors": {func(g *generated, _ *SelfWatch) { g.own = 100 }, ""},
 		"more of that": {func(g *generated, w *SelfWatch) { g.own, w.DescriptorsPeak = 101, 1024 },
 			"101 of 100000 actions failed for want of descriptors, ports or memory of this machine (1024 descriptors open at most, 1024 allowed): raise its limits"},
+		"0.1 % of the users not ready for it": {func(g *generated, _ *SelfWatch) { g.ownSetup, g.users = 1, 1000 }, ""},
+		"more of the users":                   {func(g *generated, _ *SelfWatch) { g.ownSetup, g.users = 1, 999 }, "1 of 999 users did not get ready for want of descriptors"},
+
 		"0.1 % too late": {func(g *generated, _ *SelfWatch) { g.tooLate = 100 }, ""},
 		"more too late":  {func(g *generated, _ *SelfWatch) { g.tooLate = 101 }, "101 measurements came after the numbers were final"},
 	} {

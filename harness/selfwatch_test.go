@@ -130,7 +130,6 @@ func runChild() {
 		os.Exit(1)
 	}
 	trouble()
-	fmt.Println("ready")
 	p := planOf(harness.AllAtOnce(100).Hold(2*time.Second), harness.RunnerFunc(func(ctx context.Context, rec *harness.Recorder) error {
 		err := rec.Do(ctx, work, func(ctx context.Context) error {
 			conn, err := new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
@@ -142,6 +141,11 @@ func runChild() {
 		})
 		return err
 	}))
+	p.OnPhase = func(phase string) {
+		if phase == "load" {
+			fmt.Println("ready")
+		}
+	}
 	r, err := harness.Start(context.Background(), p)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -177,9 +181,8 @@ func troubled(t *testing.T, trouble string, meanwhile func(p *os.Process)) (verd
 
 func TestAGeneratorThatStoodStillIsInvalid(t *testing.T) {
 	verdict, reasons, watch := troubled(t, "nothing", func(p *os.Process) {
-		time.Sleep(500 * time.Millisecond) // the child's, which runs in real time
 		require.NoError(t, p.Signal(syscall.SIGSTOP))
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // as long as it is to stand still, in real time
 		require.NoError(t, p.Signal(syscall.SIGCONT))
 	})
 	require.Equal(t, harness.Invalid, verdict, reasons)
@@ -211,4 +214,40 @@ func TestAGeneratorWithNothingWrongIsInvalidOnlyIfItWasLate(t *testing.T) {
 	}
 	require.Zero(t, watch.OwnErrors)
 	require.Zero(t, watch.SamplesDropped)
+}
+
+func TestWhatThisMachineLacksCountsWhereItBelongs(t *testing.T) {
+	lacks := fmt.Errorf("dial: %w", os.NewSyscallError("socket", syscall.EMFILE))
+	began := func() func() bool { // whether the warm-up of a load is on
+		start := time.Now()
+		return func() bool { return time.Since(start) < 5*time.Second }
+	}
+	bubble(t, func(t *testing.T) {
+		warm := began()
+		p := planOf(harness.AllAtOnce(10).Hold(20*time.Second), fake{run: func(ctx context.Context, rec *harness.Recorder) error {
+			return rec.Do(ctx, work, func(ctx context.Context) error {
+				_ = sleep(ctx, 500*time.Millisecond)
+				if warm() {
+					return lacks
+				}
+				return nil
+			})
+		}}, harness.Rate("errors").AtMost(0))
+		p.Scenarios[0].WarmUp = 10 * time.Second
+		res := run(t, p)
+		require.Equal(t, harness.Pass, res.Verdict, "the warm-up does not count: %v", res.Reasons)
+		require.Zero(t, res.Generator.Watch.OwnErrors)
+	})
+	bubble(t, func(t *testing.T) {
+		p := planOf(harness.AllAtOnce(10), fake{setup: func(_ context.Context, rec *harness.Recorder) error {
+			if rec.User() == 3 {
+				return lacks
+			}
+			return nil
+		}})
+		res := run(t, p)
+		require.Equal(t, harness.Invalid, res.Verdict, res.Reasons)
+		require.Contains(t, res.Reasons[0], "1 of 10 users did not get ready for want of descriptors")
+		require.EqualValues(t, 1, res.Generator.Watch.OwnErrors)
+	})
 }

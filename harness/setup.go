@@ -59,6 +59,9 @@ func (s *scenarioRun) setupFailed(ctx context.Context, u *user, err error) {
 		return
 	}
 	s.setupFail.Add(1)
+	if isOwn(err) {
+		s.ownSetup.Add(1)
+	}
 	s.problems.add(func() Failure { return s.failure(u, "setup", err) })
 }
 

@@ -15,8 +15,9 @@ const (
 	// Interrupted: somebody stopped the run.
 	Interrupted Verdict = "interrupted"
 	// Invalid: the generator itself could not keep up, so the numbers say
-	// nothing about what was tested. It is when any of these holds, of what counts
-	// of the load:
+	// nothing about what was tested. It is when any of these holds. Those of a
+	// scenario are about what counts of its load; wake-ups and cores are those of
+	// the whole load.
 	//
 	//   - In a scenario, more than 0.1 % of the iterations were dropped because
 	//     no user was free, or of the ticks because this process was too slow.
@@ -27,11 +28,10 @@ const (
 	//     own work, its garbage, others on the machine, a machine that stood still.
 	//   - More than 1 % of its goroutines that could run, and at least five of
 	//     those that the Go runtime samples, waited longer than MaxLag for a core.
-	//   - In a scenario, more than 0.1 % of the actions failed for want of
-	//     descriptors, ports or memory of this machine.
+	//   - In a scenario, more than 0.1 % of the actions failed, or of the users did
+	//     not get ready, for want of descriptors, ports or memory of this machine.
 	//   - In a scenario, more than 0.1 % as many measurements as there are came
 	//     after the numbers were final.
-	//
 	//   - A threshold on a time is broken, and this process used 90 % of its cores;
 	//     or its own lateness at the 99th percentile, of its starts and four times
 	//     that of goroutines that waited for a core, is more than a quarter of the
@@ -176,6 +176,7 @@ func (s *scenarioRun) generated(it Iterations) generated {
 	g := generated{
 		name: s.Name, dropped: it.Dropped, intended: it.Started + it.Dropped,
 		ticksDropped: f.sourceDropped, ticks: f.sourceIntended, lagP99: f.lag.Percentile(99),
+		ownSetup: s.ownSetup.Load(), users: int64(len(s.users)),
 		own: s.own.Load(), tooLate: s.tooLate.Load(), done: s.counts[counted].bare.Load(),
 	}
 	for _, a := range f.actions {

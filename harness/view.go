@@ -8,7 +8,6 @@ type view struct {
 	iterations  Iterations
 	bare        int64 // failed iterations of which no action failed
 	connections *Connections
-	begin       time.Duration // since the run's epoch
 	lasted      time.Duration
 }
 
@@ -20,7 +19,7 @@ func (s *scenarioRun) view(p Phase) *view {
 	switch p {
 	case Setup:
 		t := s.setup.totals()
-		return &view{totals: t, iterations: Iterations{SetupFailed: s.setupFail.Load()}, begin: s.start, lasted: s.start}
+		return &view{totals: t, iterations: Iterations{SetupFailed: s.setupFail.Load()}, lasted: s.start}
 	case WarmUp:
 		return s.partView(warmUp)
 	case CoolDown:
@@ -34,7 +33,7 @@ func (s *scenarioRun) view(p Phase) *view {
 // partView is a part of the load.
 func (s *scenarioRun) partView(p part) *view {
 	from, to := s.partTimes(p)
-	v := &view{begin: from, lasted: to - from, iterations: s.counts[p].iterations(), bare: s.counts[p].bare.Load()}
+	v := &view{lasted: to - from, iterations: s.counts[p].iterations(), bare: s.counts[p].bare.Load()}
 	sums := s.sums(p)
 	if v.lasted < 0 || sums == nil {
 		return nil
