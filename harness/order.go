@@ -81,7 +81,8 @@ func (r *Run) watchLoad(start time.Duration, f func()) {
 	quit := make(chan struct{})
 	var snapshots sync.WaitGroup
 	snapshots.Go(func() { r.snapshots(start, quit) })
-	snapshots.Go(func() { r.watch.watch(r.plan.MaxLag, quit) })
+	begin := time.Now()
+	snapshots.Go(func() { r.watch.watch(begin, r.plan.MaxLag, quit) })
 	f()
 	close(quit)
 	snapshots.Wait()

@@ -48,10 +48,10 @@ func newSelfWatch() *selfWatch {
 // cpu is the CPU time that this process has used since the run began.
 func (w *selfWatch) cpu() time.Duration { return processCPU() - w.cpuStart }
 
-// watch measures until quit. Wake-ups are on an absolute schedule, so that a
-// process that stands still for a second is late five times.
-func (w *selfWatch) watch(maxLag time.Duration, quit <-chan struct{}) {
-	begin := time.Now()
+// watch measures from begin until quit. Wake-ups are on an absolute schedule, so
+// that a process that stands still for a second is late five times, also if that is
+// before this comes to run.
+func (w *selfWatch) watch(begin time.Time, maxLag time.Duration, quit <-chan struct{}) {
 	w.mu.Lock()
 	w.monitor = newMonitor()
 	now := w.monitor.vitals(true)
