@@ -78,6 +78,7 @@ func (r *Run) disturb(f func()) {
 
 // watchLoad takes a snapshot each second while f makes the load.
 func (r *Run) watchLoad(start time.Duration, f func()) {
+	r.zero = start
 	quit := make(chan struct{})
 	var snapshots sync.WaitGroup
 	snapshots.Go(func() { r.snapshots(start, quit) })

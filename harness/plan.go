@@ -91,6 +91,13 @@ type Plan struct {
 	// "recovered from NAME".
 	OnPhase func(phase string)
 
+	// Observer looks at what is tested from its own side while the run goes on, for
+	// [Result].Server. Nil looks at nothing.
+	Observer Observer
+
+	// ObserveEvery is how often it looks. 0 means 5 seconds.
+	ObserveEvery time.Duration
+
 	// Tracer gets a span for the run and for each scenario, setup, iteration,
 	// action and cleanup. Nil costs nothing.
 	Tracer Tracer
@@ -128,7 +135,7 @@ func (p Plan) Validate() error {
 		{"Timeout", p.Timeout}, {"SetupTimeout", p.SetupTimeout}, {"JobTimeout", p.JobTimeout},
 		{"GracefulStop", p.GracefulStop}, {"CleanupTimeout", p.CleanupTimeout},
 		{"CleanupJobTimeout", p.CleanupJobTimeout}, {"Grace", p.Grace}, {"MaxLag", p.MaxLag},
-		{"Stagger", p.Stagger}, {"Baseline", p.Baseline},
+		{"Stagger", p.Stagger}, {"Baseline", p.Baseline}, {"ObserveEvery", p.ObserveEvery},
 	} {
 		if d.value < 0 {
 			errs = append(errs, fmt.Errorf("%s is %v, want 0 (the default) or more", d.name, d.value))
@@ -169,6 +176,7 @@ func (p Plan) withDefaults() Plan {
 		{&p.CleanupJobTimeout, time.Minute},
 		{&p.Grace, 5 * time.Second},
 		{&p.MaxLag, 100 * time.Millisecond},
+		{&p.ObserveEvery, observeEvery},
 	} {
 		if *d.value == 0 {
 			*d.value = d.def

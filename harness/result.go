@@ -27,12 +27,29 @@ type Result struct {
 	Configuration map[string]string `json:"configuration"`
 	Scenarios     []ScenarioResult  `json:"scenarios"`
 
+	// TimelineAt is where the timelines begin, in seconds since the run's beginning:
+	// at the load, or the baseline or the setups that are part of it.
+	TimelineAt float64 `json:"timeline_at"`
+
+	// Phases are what the run went through, in its order.
+	Phases []PhaseMark `json:"phases"`
+
+	// Server is what was seen of what is tested from its own side; nil when nobody
+	// looked.
+	Server *ServerResult `json:"server,omitempty"`
+
 	// Disruptions are those that began, in their order.
 	Disruptions []DisruptionResult `json:"disruptions,omitempty"`
 
 	Cleanup CleanupResult `json:"cleanup"`
 
 	starved bool // invalid for want of something of this machine, for a search
+}
+
+// PhaseMark is the beginning of a phase; [Plan].OnPhase has the names.
+type PhaseMark struct {
+	Name string  `json:"name"`
+	At   float64 `json:"at"` // seconds since the run's beginning
 }
 
 // ScenarioResult is what came of a scenario.
@@ -162,6 +179,9 @@ func (r *Run) makeResult() *Result {
 		Generator:     r.generator(),
 		Cleanup:       r.cleanup,
 		Reasons:       []string{},
+		TimelineAt:    thousandths(r.zero.Seconds()),
+		Phases:        r.phases,
+		Server:        r.observing.seen(),
 	}
 	res.Cleanup.Failures, _ = r.problems.list()
 	res.Scenarios = []ScenarioResult{}

@@ -31,7 +31,10 @@ type Run struct {
 	stacks    stacks
 	watch     *selfWatch
 	disruptor *disruptor
+	observing *observing // nil without an observer
 	phaseMu   sync.Mutex // disruptions are phases beside the load
+	phases    []PhaseMark
+	zero      time.Duration // of the timelines, since the epoch
 	cleanup   CleanupResult
 	problems  problems // of the harness and of the cleanup
 
@@ -236,6 +239,7 @@ func (r *Run) main(ctx context.Context) {
 		})
 		defer timer.Stop()
 	}
+	r.observing = r.observe(r.cleanupCtx)
 	if r.plan.Sequence {
 		r.runSequence()
 	} else {
@@ -246,6 +250,7 @@ func (r *Run) main(ctx context.Context) {
 	r.phase("cleanup")
 	r.runCleanup()
 	r.cancelCleanup()
+	r.observing.end()
 	r.phase("done")
 	r.result = r.makeResult()
 	endSpan(r.span, verdictError(r.result), false)
@@ -254,6 +259,7 @@ func (r *Run) main(ctx context.Context) {
 func (r *Run) phase(name string) {
 	r.phaseMu.Lock()
 	defer r.phaseMu.Unlock()
+	r.phases = append(r.phases, PhaseMark{name, thousandths(r.now().Seconds())})
 	if r.plan.OnPhase != nil {
 		r.plan.OnPhase(name)
 	}
