@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -85,9 +86,21 @@ type observing struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu     sync.Mutex
+	mu   sync.Mutex
+	side serverSide
+}
+
+// serverSide collects observations.
+type serverSide struct {
 	result ServerResult
 	index  map[[2]string]int
+}
+
+func newServerSide(interval time.Duration) serverSide {
+	return serverSide{
+		ServerResult{Interval: interval.Seconds(), Facts: map[string]string{}, Notes: []string{}, Series: []Series{}},
+		map[[2]string]int{},
+	}
 }
 
 // observe begins to look, if the plan has an observer. It returns nil otherwise.
@@ -96,10 +109,7 @@ func (r *Run) observe(ctx context.Context) *observing {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	o := &observing{
-		run: r, cancel: cancel, done: make(chan struct{}), index: map[[2]string]int{},
-		result: ServerResult{Interval: r.plan.ObserveEvery.Seconds(), Facts: map[string]string{}, Notes: []string{}, Series: []Series{}},
-	}
+	o := &observing{run: r, cancel: cancel, done: make(chan struct{}), side: newServerSide(r.plan.ObserveEvery)}
 	go o.look(ctx)
 	return o
 }
@@ -147,18 +157,22 @@ func (o *observing) guarded(ctx context.Context) (seen Observation, err error) {
 
 // note keeps what was seen.
 func (o *observing) note(at time.Duration, seen Observation, err error) {
+	if err != nil {
+		seen.Notes = append(slices.Clone(seen.Notes), err.Error())
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	res := &o.result
-	switch {
-	case err == nil:
-		res.Observations++
-	default:
+	o.side.add(at.Seconds(), seen, err != nil)
+	o.run.stream.observation(at, seen, err != nil)
+}
+
+func (s *serverSide) add(at float64, seen Observation, failed bool) {
+	res := &s.result
+	if failed {
 		res.Failed++
-		if len(seen.Values) > 0 {
-			res.Observations++
-		}
-		seen.Notes = append(slices.Clone(seen.Notes), err.Error())
+	}
+	if !failed || len(seen.Values) > 0 {
+		res.Observations++
 	}
 	for _, n := range seen.Notes {
 		if len(res.Notes) < mostNotes && !slices.Contains(res.Notes, n) {
@@ -169,27 +183,39 @@ func (o *observing) note(at time.Duration, seen Observation, err error) {
 		res.Facts[name] = fact
 	}
 	for _, v := range seen.Values {
-		o.add(at, v)
+		s.addValue(at, v)
 	}
 }
 
-func (o *observing) add(at time.Duration, v Value) {
-	if math.IsNaN(v.Value) || math.IsInf(v.Value, 0) {
-		return // JSON has neither
+func (s *serverSide) addValue(at float64, v Value) {
+	if !finite(v.Value) {
+		return // JSON has neither infinity nor what is no number
 	}
 	key := [2]string{v.Series, v.Of}
-	i, known := o.index[key]
+	i, known := s.index[key]
 	if !known {
-		if len(o.index) >= mostSeries {
+		if len(s.index) >= mostSeries {
 			return
 		}
-		i = len(o.result.Series)
-		o.index[key] = i
-		o.result.Series = append(o.result.Series, Series{Name: v.Series, Of: v.Of, Unit: v.Unit})
+		i = len(s.result.Series)
+		s.index[key] = i
+		s.result.Series = append(s.result.Series, Series{Name: v.Series, Of: v.Of, Unit: v.Unit})
 	}
-	s := &o.result.Series[i]
-	s.Points = append(s.Points, [2]float64{thousandths(at.Seconds()), digits(v.Value)})
+	series := &s.result.Series[i]
+	series.Points = append(series.Points, [2]float64{thousandths(at), digits(v.Value)})
 }
+
+// seen is a copy, with the series in the order of their names.
+func (s *serverSide) seen() *ServerResult {
+	res := s.result
+	res.Series = slices.Clone(res.Series)
+	slices.SortStableFunc(res.Series, func(a, b Series) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Of, b.Of))
+	})
+	return &res
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // thousandths and digits keep the file readable, and a third of its size.
 func thousandths(v float64) float64 { return math.Round(v*1000) / 1000 }
@@ -216,7 +242,7 @@ func (o *observing) end() {
 	case <-o.done:
 	case <-timer.C:
 		o.mu.Lock()
-		o.result.Notes = append(o.result.Notes, fmt.Sprintf("the observer did not end within %v", o.run.plan.Grace))
+		o.side.result.Notes = append(o.side.result.Notes, fmt.Sprintf("the observer did not end within %v", o.run.plan.Grace))
 		o.mu.Unlock()
 	}
 }
@@ -228,13 +254,5 @@ func (o *observing) seen() *ServerResult {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	res := o.result
-	res.Series = slices.Clone(res.Series) // one that was left behind may go on
-	slices.SortStableFunc(res.Series, func(a, b Series) int {
-		if a.Name != b.Name {
-			return strings.Compare(a.Name, b.Name)
-		}
-		return strings.Compare(a.Of, b.Of)
-	})
-	return &res
+	return o.side.seen() // a copy: an observer that was left behind may go on
 }

@@ -3,6 +3,7 @@ package harness
 import (
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"time"
 )
@@ -90,6 +91,13 @@ type Plan struct {
 	// disruptions it is told while the load is on: "disruption NAME", "undo NAME",
 	// "recovered from NAME".
 	OnPhase func(phase string)
+
+	// Stream gets what the run has seen so far, a [StreamRecord] a line, once a
+	// second from its beginning on: a process that is killed loses no more than
+	// that. A writer that has a method Sync, as a file has, is told to after each
+	// second. It is written by a goroutine of its own; an error is a warning of the
+	// result. Nil writes none.
+	Stream io.Writer
 
 	// Observer looks at what is tested from its own side while the run goes on, for
 	// [Result].Server. Nil looks at nothing.

@@ -16,6 +16,7 @@ type problems struct {
 	failures []Failure
 	more     int
 	warnings []string
+	added    func(Failure) // is told of those that are kept; may be nil
 }
 
 // add keeps a failure. It is only made when it is kept, because it carries a
@@ -27,7 +28,11 @@ func (p *problems) add(make func() Failure) {
 		p.more++
 		return
 	}
-	p.failures = append(p.failures, make())
+	f := make()
+	p.failures = append(p.failures, f)
+	if p.added != nil {
+		p.added(f)
+	}
 }
 
 // list returns the failures that were kept, never nil, and how many more there

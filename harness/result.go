@@ -22,6 +22,7 @@ type Result struct {
 	Seconds       float64           `json:"seconds"`
 	Verdict       Verdict           `json:"verdict"`
 	Reasons       []string          `json:"reasons"` // the gravest first; empty for a pass
+	Warnings      []string          `json:"warnings,omitempty"`
 	Target        map[string]string `json:"target"`
 	Generator     Generator         `json:"generator"`
 	Configuration map[string]string `json:"configuration"`

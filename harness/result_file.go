@@ -42,11 +42,19 @@ func writeJSON(path, kind string, v any) error {
 	return nil
 }
 
-// ReadResult reads a result file of this schema version.
+// ReadResult reads a result file of this schema version, or makes a result of a
+// stream: see [ReadStream].
 func ReadResult(path string) (*Result, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read result: %w", err)
+	}
+	if bytes.HasPrefix(text, []byte(`{"at":`)) {
+		res, err := ReadStream(bytes.NewReader(text))
+		if err != nil {
+			return nil, fmt.Errorf("read result %s: %w", path, err)
+		}
+		return res, nil
 	}
 	// The version first: another schema need not fit into these types.
 	var head struct {

@@ -32,6 +32,7 @@ type Run struct {
 	watch     *selfWatch
 	disruptor *disruptor
 	observing *observing // nil without an observer
+	stream    *stream    // nil without a writer for it
 	phaseMu   sync.Mutex // disruptions are phases beside the load
 	phases    []PhaseMark
 	zero      time.Duration // of the timelines, since the epoch
@@ -239,6 +240,8 @@ func (r *Run) main(ctx context.Context) {
 		})
 		defer timer.Stop()
 	}
+	r.stream = r.openStream()
+	r.watch.tell = r.stream.second
 	r.observing = r.observe(r.cleanupCtx)
 	if r.plan.Sequence {
 		r.runSequence()
@@ -253,6 +256,7 @@ func (r *Run) main(ctx context.Context) {
 	r.observing.end()
 	r.phase("done")
 	r.result = r.makeResult()
+	r.stream.finish(r.result)
 	endSpan(r.span, verdictError(r.result), false)
 }
 
@@ -260,6 +264,7 @@ func (r *Run) phase(name string) {
 	r.phaseMu.Lock()
 	defer r.phaseMu.Unlock()
 	r.phases = append(r.phases, PhaseMark{name, thousandths(r.now().Seconds())})
+	r.stream.phase(name)
 	if r.plan.OnPhase != nil {
 		r.plan.OnPhase(name)
 	}

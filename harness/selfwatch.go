@@ -18,6 +18,7 @@ type selfWatch struct {
 	start    time.Time
 	load     string
 	missed   atomic.Int64 // snapshots
+	tell     func(GeneratorSecond)
 
 	mu       sync.Mutex
 	began    bool
@@ -126,6 +127,9 @@ func (w *selfWatch) take(begin time.Time, second int, wakes *histogram.Histogram
 	}
 	w.peak.cpu = max(w.peak.cpu, s.CPU)
 	w.timeline = append(w.timeline, s)
+	if w.tell != nil {
+		w.tell(s)
+	}
 }
 
 // hostLoad is the host's load average over a minute, or empty where the system
