@@ -1,6 +1,7 @@
 package scaletest
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,3 +120,5 @@ func editDistance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

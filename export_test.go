@@ -15,9 +15,6 @@ func Confirmed(url, yes string, users int) error {
 	return t.safe(harness.Plan{Scenarios: []harness.Scenario{{Schedule: harness.AllAtOnce(users)}}})
 }
 
-// Summary is what is printed at the end of a run.
-func Summary(res *harness.Result, path string) string { return summary(res, path) }
-
 // UsableAgent is the agent of a workspace that can be used, or what is wrong.
 var UsableAgent = usableAgent
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/internal/facts"
 )
 
 // FindLimit searches for the highest load that the deployment holds: see
@@ -215,12 +216,12 @@ func (p *probing) then(next func(harness.Probe, *harness.Result)) func(harness.P
 		if probe.Check {
 			text += ", a check of the recovery"
 		}
-		text += fmt.Sprintf(", in %s", short(probe.Seconds))
+		text += fmt.Sprintf(", in %s", time.Duration(probe.Seconds*float64(time.Second)).Round(10*time.Millisecond))
 		if len(probe.Reasons) > 0 {
 			text += ": " + probe.Reasons[0]
 		}
 		var b strings.Builder
-		writeFact(&b, 12, "", text)
+		facts.Write(&b, 12, "", text)
 		p.printf("%s", b.String())
 		if next != nil {
 			next(probe, res)

@@ -183,7 +183,7 @@ func (o Output) render(w io.Writer, runs ...writtenRun) error {
 		return report.JSON(w, results[len(results)-1])
 	case "text":
 		for _, run := range runs {
-			if _, err := io.WriteString(w, summary(run.res, run.path)); err != nil {
+			if err := report.Text(w, run.res, report.TextOptions{Path: run.path}); err != nil {
 				return err
 			}
 		}
@@ -208,13 +208,15 @@ var explained atomic.Bool
 // print prints what is wanted without a path. Also somebody who wants files
 // only should see how it ended, and where they are.
 func (c *console) print(res *harness.Result, path string, files []string, outputs []Output) error {
-	text := verdict(res, path)
-	if slices.Contains(outputs, Output{Format: "text"}) {
-		text = summary(res, path)
-		if explained.Swap(true) {
-			text = strings.Replace(text, legend, "", 1)
-		}
+	o := report.TextOptions{Path: path, VerdictOnly: !slices.Contains(outputs, Output{Format: "text"})}
+	if !o.VerdictOnly {
+		o.NoLegend = explained.Swap(true)
 	}
+	var summary strings.Builder
+	if err := report.Text(&summary, res, o); err != nil {
+		return err
+	}
+	text := summary.String()
 	for _, file := range files {
 		text += fmt.Sprintf("%-12s%s\n", "written", file) // whole, to be copied
 	}

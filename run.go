@@ -23,7 +23,8 @@ const safeUsers = 1000
 // Run runs scenarios side by side against the target that the test connected
 // to, prints a heartbeat line each second and a summary, and fails the test
 // unless the verdict is pass. It writes result.json into the test's artefact
-// folder (result-2.json for a second run, and so on), and whatever else
+// folder (result-2.json for a second run, and so on), beside it stream.ndjson,
+// which holds the numbers while the run goes on, and whatever else
 // CODER_SCALETEST_OUTPUTS asks for. It returns the result in any case but a plan
 // that is refused.
 //
@@ -85,6 +86,14 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 		tb.Fatalf("%v", err)
 		return nil
 	}
+	stream, err := openStream(dir, c.quiet)
+	if err != nil {
+		tb.Fatalf("%v", err)
+		return nil
+	}
+	if stream != nil {
+		plan.Stream = stream.File
+	}
 	heard := hear() // before the start, so that no interrupt is lost
 	defer heard.release()
 	res, err := target.carryOut(tb.Context(), tb, plan, c, heard, func(run *harness.Run) { heard.obey(run, c) }, func(res *harness.Result) {
@@ -102,6 +111,9 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 			}
 		}
 	})
+	if cerr := stream.close(err == nil); cerr != nil {
+		tb.Errorf("%v", cerr)
+	}
 	if err != nil {
 		_ = os.Remove(dir) // it is empty, or stays
 		tb.Fatalf("%s", oneLine(err))

@@ -1,31 +1,58 @@
-package scaletest
+package report
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/internal/facts"
 )
 
-// summary is what came of a run, for people.
-func summary(res *harness.Result, path string) string {
+// TextOptions are what [Text] can do otherwise. The zero value is for a result by
+// itself, where it is not a terminal.
+type TextOptions struct {
+	// Path is where the result is, for the last line. "" leaves that out.
+	Path string
+
+	// VerdictOnly leaves everything out but the verdict and its reasons.
+	VerdictOnly bool
+
+	// NoLegend leaves out what the columns mean, for whoever has just read it.
+	NoLegend bool
+
+	// Color marks what is broken and what holds, for a terminal.
+	Color bool
+}
+
+// Text writes a result for people who read it at a terminal. Its lines fit into
+// 76 columns, because go test puts 4 in front of them, but for paths, which are
+// to be copied.
+func Text(w io.Writer, res *harness.Result, o TextOptions) error {
 	var b strings.Builder
-	for i := range res.Scenarios {
-		writeScenario(&b, &res.Scenarios[i])
+	if !o.VerdictOnly {
+		for i := range res.Scenarios {
+			writeScenario(&b, &res.Scenarios[i])
+		}
+		for i := range res.Disruptions {
+			writeDisruption(&b, &res.Disruptions[i])
+		}
+		writeGenerator(&b, &res.Generator)
+		if len(res.Scenarios) > 0 && !o.NoLegend {
+			b.WriteString(legend)
+		}
 	}
-	for i := range res.Disruptions {
-		writeDisruption(&b, &res.Disruptions[i])
+	writeVerdict(&b, res, o.Path)
+	text := b.String()
+	if o.Color {
+		text = colored(text)
 	}
-	writeGenerator(&b, &res.Generator)
-	if len(res.Scenarios) > 0 {
-		b.WriteString(legend)
+	if _, err := io.WriteString(w, text); err != nil {
+		return fmt.Errorf("write the summary: %w", err)
 	}
-	b.WriteString(verdict(res, path))
-	return b.String()
+	return nil
 }
 
 // legend explains the table to somebody who sees it for the first time.
@@ -53,16 +80,19 @@ func meaningOf(res *harness.Result) string {
 	return meaning[res.Verdict]
 }
 
-// verdict is the end of every run, whatever else is printed.
-func verdict(res *harness.Result, path string) string {
-	var b strings.Builder
+// writeVerdict is the end of every run, whatever else is printed.
+func writeVerdict(b *strings.Builder, res *harness.Result, path string) {
 	b.WriteByte('\n')
-	writeFact(&b, 12, "verdict", strings.ToUpper(string(res.Verdict))+": "+meaningOf(res))
+	writeFact(b, 12, "verdict", strings.ToUpper(string(res.Verdict))+": "+meaningOf(res))
 	for _, reason := range res.Reasons {
-		writeFact(&b, 12, "", reason)
+		writeFact(b, 12, "", reason)
 	}
-	fmt.Fprintf(&b, "%-12s%s\n", "result", path) // whole, to be copied
-	return b.String()
+	for _, w := range res.Warnings {
+		writeFact(b, 12, "warning", w)
+	}
+	if path != "" {
+		fmt.Fprintf(b, "%-12s%s\n", "result", path) // whole, to be copied
+	}
 }
 
 func writeScenario(b *strings.Builder, s *harness.ScenarioResult) {
@@ -85,13 +115,13 @@ const fewActions = 2
 // writeTable shows many actions: their response times, a line each.
 func writeTable(b *strings.Builder, s *harness.ScenarioResult) {
 	writeTableHeader(b, "response times")
-	for _, name := range sortedKeys(s.Actions) {
+	for _, name := range sorted(s.Actions) {
 		a := s.Actions[name]
 		writeLine(b, name, a.Count, a.Errors, a.Response)
 	}
 	writeLine(b, "generator's lag", s.Lag.Count, 0, s.Lag)
 	header := "  before the load\n"
-	for _, name := range sortedKeys(s.Setup) {
+	for _, name := range sorted(s.Setup) {
 		if a := s.Setup[name]; a.Count > 0 || a.Errors > 0 {
 			b.WriteString(header)
 			header = ""
@@ -117,14 +147,14 @@ func writeLine(b *strings.Builder, name string, count uint64, errors int64, d ha
 
 func writeTimes(b *strings.Builder, s *harness.ScenarioResult) {
 	fmt.Fprintf(b, "  %-20s %8s %8s %8s %8s %8s %8s\n", "", "p50", "p90", "p95", "p99", "p99.9", "max")
-	for _, name := range sortedKeys(s.Actions) {
+	for _, name := range sorted(s.Actions) {
 		a := s.Actions[name]
 		writeDistribution(b, name+" response", a.Response)
 		writeDistribution(b, name+" service", a.Service)
 	}
 	writeDistribution(b, "generator's lag", s.Lag)
 	header := "  before the load\n"
-	for _, name := range sortedKeys(s.Setup) {
+	for _, name := range sorted(s.Setup) {
 		if d := s.Setup[name].Response; d.Count > 0 {
 			b.WriteString(header)
 			header = ""
@@ -135,7 +165,7 @@ func writeTimes(b *strings.Builder, s *harness.ScenarioResult) {
 
 func writeCounts(b *strings.Builder, s *harness.ScenarioResult) {
 	if len(s.Actions) <= fewActions { // the table has them
-		for _, name := range sortedKeys(s.Actions) {
+		for _, name := range sorted(s.Actions) {
 			a := s.Actions[name]
 			fact(b, name, fmt.Sprintf("%d succeeded, %d failed", a.Count, a.Errors))
 		}
@@ -147,7 +177,7 @@ func writeCounts(b *strings.Builder, s *harness.ScenarioResult) {
 	if n := s.Counters["bytes_sent"]; n > 0 {
 		fact(b, "bytes", fmt.Sprintf("%.1f MB sent, %.1f MB received", float64(n)/1e6, float64(s.Counters["bytes_received"])/1e6))
 	}
-	for _, name := range sortedKeys(s.Counters) {
+	for _, name := range sorted(s.Counters) {
 		if n := s.Counters[name]; n != 0 && name != "bytes_sent" && name != "bytes_received" {
 			fact(b, name, fmt.Sprint(n))
 		}
@@ -164,7 +194,7 @@ func writeCounts(b *strings.Builder, s *harness.ScenarioResult) {
 	}
 	fact(b, "runs", runs)
 	if c := s.Connections; c != nil {
-		fact(b, "connections", connections(c))
+		fact(b, "connections", shortConnections(c))
 	}
 	for _, p := range []struct {
 		name string
@@ -178,8 +208,8 @@ func writeCounts(b *strings.Builder, s *harness.ScenarioResult) {
 	}
 }
 
-// connections are what became of those that last.
-func connections(c *harness.Connections) string {
+// shortConnections are [connections] without what the line says already.
+func shortConnections(c *harness.Connections) string {
 	text := fmt.Sprintf("%d, %d lost", c.Count, c.Lost)
 	if c.Lost > 0 {
 		text += fmt.Sprintf(" (%.1f %%), %d came back", 100*c.LostShare, c.Restored)
@@ -216,14 +246,14 @@ func measured(r harness.ThresholdResult) string {
 	return fmt.Sprintf("%.4g", *r.Value)
 }
 
-// shownFailures are printed; the result has more of them.
-const shownFailures = 3
+// printedFailures are printed; the result has more of them.
+const printedFailures = 3
 
 func writeProblems(b *strings.Builder, s *harness.ScenarioResult) {
 	for _, w := range s.Warnings {
 		fact(b, "warning", w)
 	}
-	shown := s.Failures[:min(shownFailures, len(s.Failures))]
+	shown := s.Failures[:min(printedFailures, len(s.Failures))]
 	for _, f := range shown {
 		fact(b, "failure", fmt.Sprintf("user %d, %s: %s", f.User, f.Phase, f.Error))
 		if f.Stack != "" {
@@ -254,27 +284,8 @@ func writeFact(b *strings.Builder, column int, name, text string) {
 	facts.Write(b, column, name, text)
 }
 
-// short prints seconds with three digits, as in "1.23ms".
-func short(seconds float64) string {
-	d := time.Duration(seconds * 1e9)
-	unit := time.Duration(1)
-	for d/unit >= 1000 {
-		unit *= 10
-	}
-	return d.Round(unit).String()
-}
-
 func indent(text, by string) string {
 	return by + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+by)
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 func plural(n int64, noun string) string {

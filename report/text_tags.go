@@ -1,4 +1,4 @@
-package scaletest
+package report
 
 import (
 	"fmt"
@@ -14,9 +14,9 @@ const shownTags = 8
 // writeTags shows the parts of actions that have tags, a line each, by name.
 func writeTags(b *strings.Builder, s *harness.ScenarioResult) {
 	n := 0
-	for _, name := range sortedKeys(s.Actions) {
+	for _, name := range sorted(s.Actions) {
 		tags := s.Actions[name].Tags
-		for _, set := range sortedKeys(tags) {
+		for _, set := range sorted(tags) {
 			if n++; n > shownTags {
 				continue
 			}

@@ -1,4 +1,4 @@
-package scaletest
+package report
 
 import (
 	"fmt"
@@ -48,7 +48,7 @@ func writeDisruption(b *strings.Builder, d *harness.DisruptionResult) {
 			}
 			return fmt.Sprintf("%.1f %%", 100*p.Throughput.Ratio)
 		})
-		for _, name := range sortedKeys(s.During.Actions) {
+		for _, name := range sorted(s.During.Actions) {
 			row(name+" p99", func(p harness.Part) string {
 				if p.Actions[name].Count == 0 {
 					return ""

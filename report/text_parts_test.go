@@ -1,6 +1,4 @@
-//go:build !scaletest
-
-package scaletest_test
+package report_test
 
 import (
 	"fmt"
@@ -10,22 +8,21 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/coderscale/scaletest"
 	"github.com/coderscale/scaletest/harness"
 )
 
 // tagged has actions with more tags than are shown, and with longer ones than fit.
 func tagged(actions int) *harness.Result {
-	res := passed()
+	res := mainJob()
 	s := &res.Scenarios[0]
 	s.Actions = map[string]harness.ActionResult{}
 	for i := range actions {
 		s.Actions[fmt.Sprintf("login%d", i)] = harness.ActionResult{
-			Count: 50, Errors: 1, Response: times(50, 20*time.Millisecond), Service: times(50, 10*time.Millisecond),
+			Count: 50, Errors: 1, Response: spread(50, 20*time.Millisecond), Service: spread(50, 10*time.Millisecond),
 			Tags: map[string]harness.ActionResult{
-				"region=eu": {Count: 30, Errors: 1, Response: times(30, 30*time.Millisecond)},
-				"region=us": {Count: 20, Response: times(20, 10*time.Millisecond)},
-				"attempt=first,template=" + strings.Repeat("t", 64): {Count: 10, Response: times(10, 10*time.Millisecond)},
+				"region=eu": {Count: 30, Errors: 1, Response: spread(30, 30*time.Millisecond)},
+				"region=us": {Count: 20, Response: spread(20, 10*time.Millisecond)},
+				"attempt=first,template=" + strings.Repeat("t", 64): {Count: 10, Response: spread(10, 10*time.Millisecond)},
 			},
 		}
 	}
@@ -34,21 +31,21 @@ func tagged(actions int) *harness.Result {
 
 // watching is a generator on two cores.
 func watching(w harness.SelfWatch) harness.Generator {
-	w.Seconds, w.Wake = 10, times(50, 2*time.Millisecond)
+	w.Seconds, w.Wake = 10, spread(50, 2*time.Millisecond)
 	return harness.Generator{CPUs: 2, GOMAXPROCS: 2, Watch: &w}
 }
 
 func TestSummaryOfTagsAndOfTheGeneratorReadsWell(t *testing.T) {
 	res := tagged(1)
 	res.Generator = watching(harness.SelfWatch{CPU: 1.93, CPUPeak: 2, LateWakes: 3, GCShare: 0.31, OwnErrors: 1, SnapshotsMissed: 2})
-	golden(t, "summary_parts.txt", scaletest.Summary(res, "result.json")+scaletest.Summary(tagged(3), "result.json"))
+	golden(t, "text_parts.txt", summary(t, res, "result.json")+summary(t, tagged(3), "result.json"))
 }
 
 func TestSummaryWithTagsFitsATerminal(t *testing.T) {
 	for _, n := range []int{1, 2, 3} {
 		res := tagged(n)
 		res.Generator = watching(harness.SelfWatch{CPU: 1.93, CPUPeak: 2, LateWakes: 3_000_000, GCShare: 0.31, OwnErrors: 1_000_000, SnapshotsMissed: 2_000_000})
-		for line := range strings.SplitSeq(scaletest.Summary(res, "result.json"), "\n") {
+		for line := range strings.SplitSeq(summary(t, res, "result.json"), "\n") {
 			assert.LessOrEqual(t, len([]rune(line)), 76, "with the 4 that go test puts in front, more than 80: %s", line)
 			assert.Equal(t, strings.TrimRight(line, " "), line, "blanks at the end")
 		}
@@ -56,10 +53,10 @@ func TestSummaryWithTagsFitsATerminal(t *testing.T) {
 }
 
 func TestSummaryShowsEightSetsOfTagsAndCountsTheOthers(t *testing.T) {
-	text := scaletest.Summary(tagged(3), "result.json")
+	text := summary(t, tagged(3), "result.json")
 	assert.Equal(t, 8, strings.Count(text, "{"))
 	assert.Contains(t, text, "  and 1 more, in the result\n")
-	text = scaletest.Summary(tagged(2), "result.json")
+	text = summary(t, tagged(2), "result.json")
 	assert.Equal(t, 6, strings.Count(text, "{"))
 	assert.NotContains(t, text, "more, in the result")
 }
@@ -77,13 +74,13 @@ func TestSummarySpeaksOfTheGeneratorOnlyWhenItIsNotable(t *testing.T) {
 		{harness.SelfWatch{OwnErrors: 1}, "1 failure for want of something of this machine"},
 		{harness.SelfWatch{SnapshotsMissed: 2}, "2 snapshots missed"},
 	} {
-		res := passed()
+		res := mainJob()
 		res.Generator = watching(tt.watch)
-		text := strings.Join(strings.Fields(scaletest.Summary(res, "result.json")), " ")
+		text := strings.Join(strings.Fields(summary(t, res, "result.json")), " ")
 		assert.Equal(t, tt.want != "", strings.Contains(text, " generator used "), "%+v", tt.watch)
 		assert.Contains(t, text, strings.TrimSpace(tt.want))
 	}
-	res := passed()
+	res := mainJob()
 	res.Generator = harness.Generator{GOMAXPROCS: 2} // of a result of before
-	assert.NotContains(t, scaletest.Summary(res, "result.json"), "\ngenerator ")
+	assert.NotContains(t, summary(t, res, "result.json"), "\ngenerator ")
 }

@@ -1,4 +1,4 @@
-package scaletest
+package report
 
 import (
 	"fmt"
