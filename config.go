@@ -79,6 +79,9 @@ type Config struct {
 	DryRun     bool                           // CODER_SCALETEST_DRY_RUN: print the plan, touch nothing
 	Yes        string                         // CODER_SCALETEST_YES: the host that may be loaded beyond the safe limits
 
+	github        bool   // GITHUB_ACTIONS
+	githubSummary string // GITHUB_STEP_SUMMARY: a file
+
 	set         map[string]string // what was set, without secrets, for the result
 	limitsPlans bool              // Timeout was asked for, and is not the duration
 	wholeRun    time.Duration     // CODER_SCALETEST_TIMEOUT as it is, for runs that have no duration
@@ -135,6 +138,8 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		Required:           p.boolean("REQUIRED"),
 		DryRun:             p.boolean("DRY_RUN"),
 		Yes:                p.text("YES"),
+		github:             p.env["GITHUB_ACTIONS"] == "true",
+		githubSummary:      p.env["GITHUB_STEP_SUMMARY"],
 	}
 	p.boolean("DASHBOARD_HEADLESS") // there is no browser
 	if c.Connect.URL != "" && c.Create.NoWaitForAgents {

@@ -69,8 +69,8 @@ func TestBadVariablesAreNamedWithValueAndExpectation(t *testing.T) {
 		{"CODER_RICH_PARAMETER_FILE=/does/not/exist", `CODER_RICH_PARAMETER_FILE is "/does/not/exist", want a YAML file`},
 		{p + "DURATION=0s", p + `DURATION is "0s", want a duration of more than 0, such as 100ms or 90s`},
 		{p + "THRESHOLDS=echo: p(99)<250", p + `THRESHOLDS is "echo: p(99)<250", want thresholds such as "terminals/echo: p(99)<250ms; errors: rate<0.01": `},
-		{p + "OUTPUTS=xml:a", p + `OUTPUTS is "xml:a", want format or format:path, separated by commas, with the formats text, json, result, junit, csv, bench and markdown`},
-		{p + "OUTPUTS=text,html:a", p + `OUTPUTS is "text,html:a", but html can't be written yet: want one of text, json, result, junit, csv, bench and markdown`},
+		{p + "OUTPUTS=xml:a", p + `OUTPUTS is "xml:a", want format or format:path, separated by commas, with the formats bench, csv, github, html, json, junit, markdown, result, row, text`},
+		{p + "OUTPUTS=text,htm:a", p + `OUTPUTS is "text,htm:a", want format or format:path, separated by commas, with the formats bench, csv, github, html, json, junit, markdown, result, row, text`},
 		{p + "OUTPUTS=json,text,csv,bench:b", p + `OUTPUTS is "json,text,csv,bench:b", want a path for all but one of csv, json, as in json:summary.json`},
 		{p + "SEED=-1", p + `SEED is "-1", want a whole number, at least 0`},
 		{p + "REQUIRED=maybe", p + `REQUIRED is "maybe", want true or false`},
@@ -129,7 +129,7 @@ func TestValuesThatAskForNothingAreAccepted(t *testing.T) {
 
 func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 	_, err := scaletest.ConfigFromEnv([]string{
-		"CODER_URL=nowhere", p + "SEED=x", p + "TRACE=yes", p + "SEDE=1", p + "DURATION=never", p + "OUTPUTS=html",
+		"CODER_URL=nowhere", p + "SEED=x", p + "TRACE=yes", p + "SEDE=1", p + "DURATION=never", p + "OUTPUTS=htm",
 	})
 	require.Error(t, err)
 	lines := strings.Split(err.Error(), "\n")

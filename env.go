@@ -21,7 +21,8 @@ type envParser struct {
 func newEnvParser(environ []string) *envParser {
 	p := &envParser{env: map[string]string{}}
 	for _, kv := range environ {
-		if name, value, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "CODER_") {
+		name, value, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "CODER_") || name == "GITHUB_ACTIONS" || name == "GITHUB_STEP_SUMMARY" {
 			p.env[name] = strings.TrimSpace(value)
 		}
 	}

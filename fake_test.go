@@ -87,7 +87,7 @@ func (tb *fakeTB) Write(p []byte) (int, error) {
 func environment(t *testing.T, set ...string) {
 	t.Helper()
 	for _, kv := range os.Environ() {
-		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "CODER_") {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "CODER_") || strings.HasPrefix(name, "GITHUB_") {
 			t.Setenv(name, "")
 		}
 	}

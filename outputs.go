@@ -19,29 +19,27 @@ import (
 // Output is a place for results: a format, and the path of a file.
 //
 //	text      the summary for people
-//	result    everything, as result.json has it
-//	json      the keys of the JSON of Coder's own utility; see [report.JSON]
-//	csv       see [report.CSV]
-//	junit     see [report.JUnit]
+//	html      a page with charts; see [report.HTML]
 //	markdown  see [report.Markdown]
+//	github    annotations of a job of GitHub Actions; see [report.GitHub]
+//	junit     see [report.JUnit]
+//	csv       see [report.CSV]
 //	bench     see [report.Bench]
+//	row       a row of the table that Coder publishes; see [report.Row]
+//	json      the keys of the JSON of Coder's own utility; see [report.JSON]
+//	result    everything, as result.json has it
 //
 // Without a path it is printed while the test runs: "text", and at most one
-// other; benchmarks print none. "result" without one is result.json in the
-// artefact folder, which is written in any case.
+// other; benchmarks print none. "result" and "html" without one are result.json
+// and report.html in the artefact folder, which are written in any case.
 //
-// Where a test binary has several runs, a file of text, csv, junit, markdown or
-// bench holds all of them. One of json or result holds a single run: the first
-// has the path, and later ones a number before its ending, such as out-2.json.
+// Where a test binary has several runs, a file holds all of them, but for json and
+// result: those hold a single run. The first has the path, and later ones a number
+// before its ending, such as out-2.json.
+//
+// Under GitHub Actions (GITHUB_ACTIONS=true) the annotations are printed and the
+// Markdown goes to the job's summary (GITHUB_STEP_SUMMARY) without being asked for.
 type Output struct{ Format, Path string }
-
-// formats are the outputs that exist, and the ones to come.
-var formats = map[string]bool{
-	"text": true, "result": true, "json": true, "junit": true, "csv": true, "bench": true, "markdown": true,
-	"html": false,
-}
-
-const formatNames = "text, json, result, junit, csv, bench and markdown"
 
 func (p *envParser) outputs(name string) []Output {
 	v := p.text(name)
@@ -52,15 +50,11 @@ func (p *envParser) outputs(name string) []Output {
 	printed := map[string]bool{}
 	for spec := range strings.SplitSeq(v, ",") {
 		format, path, _ := strings.Cut(strings.TrimSpace(spec), ":")
-		exists, planned := formats[format]
-		switch {
-		case !planned:
-			p.bad(name, "format or format:path, separated by commas, with the formats "+formatNames)
+		if !slices.Contains(report.Formats(), format) {
+			p.bad(name, "format or format:path, separated by commas, with the formats "+strings.Join(report.Formats(), ", "))
 			return nil
-		case !exists:
-			p.fail("%s%s is %q, but %s can't be written yet: want one of %s", prefix, name, v, format, formatNames)
-			return nil
-		case path == "" && format != "text" && format != "result":
+		}
+		if path == "" && !inFolder[format] && format != "text" {
 			printed[format] = true
 		}
 		out = append(out, Output{format, path})
@@ -71,10 +65,8 @@ func (p *envParser) outputs(name string) []Output {
 	return out
 }
 
-// reports write several results into one file.
-var reports = map[string]func(io.Writer, ...*harness.Result) error{
-	"csv": report.CSV, "junit": report.JUnit, "markdown": report.Markdown, "bench": report.Bench,
-}
+// inFolder are the formats that are in the artefact folder in any case.
+var inFolder = map[string]bool{"result": true, "html": true}
 
 // checkOutputs refuses paths that can't be written before a run has taken its
 // time.
@@ -131,11 +123,20 @@ func isSpecial(path string) bool {
 }
 
 // write puts a result wherever it is wanted, and returns where it is as a whole,
-// which is "" if dir is, and the files of the outputs.
-func write(res *harness.Result, dir, name string, outputs []Output) (path string, files []string, err error) {
+// which is "" if dir is, and the files of the outputs. With a page, there is one
+// beside the result.
+func write(res *harness.Result, dir, name string, page bool, outputs []Output) (path string, files []string, err error) {
 	if dir != "" {
 		path = unused(filepath.Join(dir, name))
 		err = res.WriteFile(path)
+	}
+	if dir != "" && page {
+		file := unused(filepath.Join(dir, "report.html"))
+		werr := writeFile(file, func(w io.Writer) error { return report.HTML(w, res) })
+		if werr == nil {
+			files = append(files, file)
+		}
+		err = errors.Join(err, werr)
 	}
 	for _, o := range outputs {
 		if o.Path == "" {
@@ -189,7 +190,7 @@ func (o Output) render(w io.Writer, runs ...writtenRun) error {
 		}
 		return nil
 	}
-	return reports[o.Format](w, results...)
+	return report.Write(w, o.Format, results...)
 }
 
 // writeFile writes a file for its owner's eyes only.
@@ -222,7 +223,7 @@ func (c *console) print(res *harness.Result, path string, files []string, output
 	}
 	c.printf("%s\n", text)
 	for _, o := range outputs {
-		if o.Path != "" || o.Format == "text" || o.Format == "result" {
+		if o.Path != "" || o.Format == "text" || inFolder[o.Format] {
 			continue
 		}
 		var b bytes.Buffer

@@ -23,8 +23,8 @@ const safeUsers = 1000
 // Run runs scenarios side by side against the target that the test connected
 // to, prints a heartbeat line each second and a summary, and fails the test
 // unless the verdict is pass. It writes result.json into the test's artefact
-// folder (result-2.json for a second run, and so on), beside it stream.ndjson,
-// which holds the numbers while the run goes on, and whatever else
+// folder (result-2.json for a second run, and so on), beside it report.html and
+// stream.ndjson, which holds the numbers while the run goes on, and whatever else
 // CODER_SCALETEST_OUTPUTS asks for. It returns the result in any case but a plan
 // that is refused.
 //
@@ -101,8 +101,11 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 		if c.quiet { // a benchmark has many runs
 			name = "result-" + res.RunID + ".json"
 		}
-		path, files, err := write(res, dir, name, target.cfg.Outputs)
+		path, files, err := write(res, dir, name, !c.quiet, target.cfg.Outputs)
 		if err != nil {
+			tb.Errorf("%v", err)
+		}
+		if err := c.annotate(res, target.cfg); err != nil {
 			tb.Errorf("%v", err)
 		}
 		if !c.quiet {

@@ -18,6 +18,7 @@ import (
 // once they are parsed.
 type command struct {
 	name, summary string
+	args          string // what it takes beside flags; "" is nothing
 	setup         func(fs *flag.FlagSet) action
 }
 
@@ -30,10 +31,11 @@ type streams struct{ out, err io.Writer }
 
 func commands() []command {
 	return []command{
-		{"agents", "play the agents of workspaces that have no machine", agents},
-		{"cleanup", "delete what scale tests have left on a deployment", cleanup},
-		{"serve", "run an embedded Coder deployment until it is stopped", serve},
-		{"version", "print the version", version},
+		{"agents", "play the agents of workspaces that have no machine", "", agents},
+		{"cleanup", "delete what scale tests have left on a deployment", "", cleanup},
+		{"report", "make a report of results, or of the stream of a run that was killed", "FILE|FOLDER...", reporting},
+		{"serve", "run an embedded Coder deployment until it is stopped", "", serve},
+		{"version", "print the version", "", version},
 	}
 }
 
@@ -88,7 +90,7 @@ func (c command) run(ctx context.Context, args []string, stdio streams) int {
 		c.help(fs, stdio.out)
 		return exitOK
 	}
-	if err == nil && fs.NArg() > 0 {
+	if err == nil && fs.NArg() > 0 && c.args == "" {
 		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	if err != nil {
@@ -116,7 +118,7 @@ func help(w io.Writer) {
 }
 
 func (c command) help(fs *flag.FlagSet, w io.Writer) {
-	fmt.Fprintf(w, "Usage: scaletest %s [flags]\n\n%s%s.\n", c.name, strings.ToUpper(c.summary[:1]), c.summary[1:])
+	fmt.Fprintf(w, "Usage: scaletest %s\n\n%s%s.\n", strings.TrimSpace(c.name+" [flags] "+c.args), strings.ToUpper(c.summary[:1]), c.summary[1:])
 	fs.SetOutput(w)
 	fs.PrintDefaults()
 }

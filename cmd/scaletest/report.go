@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/report"
+)
+
+// reporting makes reports of result files.
+func reporting(fs *flag.FlagSet) action {
+	format := fs.String("format", "text", "one of "+strings.Join(report.Formats(), ", "))
+	out := fs.String("o", "", "`path` of the file to write (default standard output)")
+	facts := map[string]string{}
+	fs.Func("fact", "`name=value` of the target that the results lack, such as database=db-f1-micro; may be repeated", func(text string) error {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return fmt.Errorf("want name=value")
+		}
+		facts[name] = value
+		return nil
+	})
+	return func(_ context.Context, stdio streams) error {
+		if !slices.Contains(report.Formats(), *format) {
+			return usageError{fmt.Errorf("-format is %q, want one of %s", *format, strings.Join(report.Formats(), ", "))}
+		}
+		results, err := report.Read(fs.Args()...)
+		if err != nil {
+			return err
+		}
+		for _, res := range results {
+			for name, value := range facts {
+				res.Target[name] = value
+			}
+		}
+		return writeTo(*out, stdio.out, func(w io.Writer) error {
+			if *format == "text" && *out == "" && isTerminal(w) {
+				return inColor(w, results)
+			}
+			return report.Write(w, *format, results...)
+		})
+	}
+}
+
+// writeTo writes a file whole, for its owner's eyes only, or to standard output.
+func writeTo(path string, stdout io.Writer, write func(io.Writer) error) error {
+	if path == "" || path == "-" {
+		return write(stdout)
+	}
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+func inColor(w io.Writer, results []*harness.Result) error {
+	for i, res := range results {
+		if err := report.Text(w, res, report.TextOptions{Color: true, NoLegend: i > 0}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isTerminal reports whether colours are of use. NO_COLOR is everybody's wish for
+// none: https://no-color.org.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

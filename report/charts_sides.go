@@ -1,0 +1,227 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/report/page"
+)
+
+// generator draws how this side was.
+func (c *charter) generator() (ids []string) {
+	g := c.res.Generator
+	if g.Watch == nil {
+		return nil
+	}
+	seconds := 1
+	if !c.whole {
+		seconds = max((len(g.Watch.Timeline)+mostPoints-1)/mostPoints, 1)
+	}
+	var parts [][]harness.GeneratorSecond
+	var xs page.Values
+	for part := range slices.Chunk(g.Watch.Timeline, seconds) {
+		if at := c.res.TimelineAt + part[len(part)-1].At; at > c.after {
+			parts, xs = append(parts, part), append(xs, at)
+		}
+	}
+	line := func(label string, color int, f func(harness.GeneratorSecond) float64) page.Line {
+		vs := make(page.Values, len(parts))
+		for i, part := range parts {
+			for _, s := range part {
+				vs[i] = max(vs[i], f(s))
+			}
+		}
+		return page.Line{Label: label, Color: color, Values: vs}
+	}
+	cpu := page.Chart{ID: "g-cpu", Title: "The generator's CPU", Unit: page.Cores, X: xs,
+		Lines: []page.Line{line("CPU", 0, func(s harness.GeneratorSecond) float64 { return s.CPU })}}
+	if g.GOMAXPROCS > 0 {
+		cpu.Limits = []page.Limit{{Label: fmt.Sprintf("its %d cores", g.GOMAXPROCS), Value: float64(g.GOMAXPROCS)}}
+	}
+	ids = append(ids, c.add(cpu))
+	ids = append(ids, c.add(page.Chart{ID: "g-late", Title: "The generator's own lateness", Unit: page.Seconds, X: xs, Lines: []page.Line{
+		line("woken late, p99", 1, func(s harness.GeneratorSecond) float64 { return s.WakeP99 }),
+		line("garbage collection pauses, sum", 3, func(s harness.GeneratorSecond) float64 { return s.GCPauseSeconds }),
+	}, Note: "Response times have this in them: it is not the deployment's."}))
+	ids = append(ids, c.lags()...)
+	ids = append(ids, c.add(page.Chart{ID: "g-heap", Title: "The generator's heap", Unit: page.Bytes, X: xs,
+		Lines: []page.Line{line("heap", 0, func(s harness.GeneratorSecond) float64 { return float64(s.HeapBytes) })}}))
+	counts := page.Chart{ID: "g-counts", Title: "The generator's goroutines and descriptors", X: xs, Lines: []page.Line{
+		line("goroutines", 0, func(s harness.GeneratorSecond) float64 { return float64(s.Goroutines) }),
+		line("descriptors", 1, func(s harness.GeneratorSecond) float64 { return float64(s.Descriptors) }),
+	}}
+	if n := g.Watch.DescriptorLimit; n > 0 {
+		counts.Limits = []page.Limit{{Label: "its limit of descriptors", Value: float64(n)}}
+	}
+	return append(ids, c.add(counts))
+}
+
+// lags draws how late starts and ticks were, of all scenarios.
+func (c *charter) lags() []string {
+	chart := page.Chart{ID: "g-lag", Title: "Starts and ticks that were late, p99", Unit: page.Seconds}
+	longest := 0
+	for i := range c.res.Scenarios {
+		longest = max(longest, len(c.res.Scenarios[i].Timeline))
+	}
+	for i := range c.res.Scenarios {
+		s := &c.res.Scenarios[i]
+		if len(s.Timeline) < longest || len(chart.Lines) == mostLines {
+			continue // the timelines of a run are of one length
+		}
+		chunks, _ := c.chunks(s.Timeline)
+		chart.X = instants(chunks)
+		chart.Lines = append(chart.Lines, page.Line{Label: s.Name, Color: len(chart.Lines),
+			Values: most(chunks, func(s harness.Second) (float64, bool) { return s.LagP99, true })})
+	}
+	if len(chart.Lines) == 0 {
+		return nil
+	}
+	return []string{c.add(chart)}
+}
+
+// client draws once more what the load felt, to be looked at beside the server:
+// the most frequent action of each scenario, and the errors of all.
+func (c *charter) client() (ids []string) {
+	times := page.Chart{ID: "c-times", Title: "Client: response times, p99", Unit: page.Seconds}
+	rates := page.Chart{ID: "c-rate", Title: "Client: done per second", Unit: page.PerSecond}
+	errors := page.Chart{ID: "c-errors", Title: "Client: errors per second", Unit: page.PerSecond}
+	longest := 0
+	for i := range c.res.Scenarios {
+		longest = max(longest, len(c.res.Scenarios[i].Timeline))
+	}
+	for i := range c.res.Scenarios {
+		s := &c.res.Scenarios[i]
+		names := busiest(s.Actions)
+		if len(s.Timeline) < longest || len(times.Lines) == mostLines || len(names) == 0 {
+			continue
+		}
+		chunks, _ := c.chunks(s.Timeline)
+		name, n := names[0], len(times.Lines)
+		label := name
+		if len(c.res.Scenarios) > 1 {
+			label = s.Name + ": " + name
+		}
+		times.X, rates.X, errors.X = instants(chunks), instants(chunks), instants(chunks)
+		times.Lines = append(times.Lines, page.Line{Label: label, Color: n, Values: most(chunks, func(s harness.Second) (float64, bool) {
+			a := s.Actions[name]
+			return a.P99, a.Count > 0
+		})})
+		rates.Lines = append(rates.Lines, page.Line{Label: label, Color: n, Values: rate(chunks, func(s harness.Second) int64 { return int64(s.Actions[name].Count) })})
+		errors.Lines = append(errors.Lines, page.Line{Label: s.Name, Color: n, Values: rate(chunks, func(s harness.Second) int64 { return s.Errors })})
+	}
+	for _, chart := range []page.Chart{times, rates, errors} {
+		if len(chart.Lines) > 0 {
+			ids = append(ids, c.add(chart))
+		}
+	}
+	return ids
+}
+
+// server draws what was seen of the server's side: a chart for each name.
+func (c *charter) server() (ids []string) {
+	if c.res.Server == nil {
+		return nil
+	}
+	var names []string
+	byName := map[string][]*harness.Series{}
+	for i := range c.res.Server.Series {
+		s := &c.res.Server.Series[i]
+		if byName[s.Name] == nil {
+			names = append(names, s.Name)
+		}
+		byName[s.Name] = append(byName[s.Name], s)
+	}
+	for _, name := range names {
+		ids = append(ids, c.add(c.series(name, byName[name])))
+	}
+	return ids
+}
+
+// series draws those of one name, the largest first.
+func (c *charter) series(name string, all []*harness.Series) page.Chart {
+	chart := page.Chart{ID: "v-" + name, Title: strings.ReplaceAll(name, "_", " "), Unit: unitOf(all[0].Unit)}
+	slices.SortStableFunc(all, func(a, b *harness.Series) int { return cmp.Compare(peak(b), peak(a)) })
+	if more := len(all) - mostLines; more > 0 && !c.whole {
+		all = all[:mostLines]
+		chart.Note = fmt.Sprintf("And %d more, which are lower.", more)
+	}
+	// Replicas are seen at instants of their own.
+	seen := map[float64]bool{}
+	for _, s := range all {
+		for _, p := range s.Points {
+			if p[0] > c.after {
+				seen[p[0]] = true
+			}
+		}
+	}
+	for at := range seen {
+		chart.X = append(chart.X, at)
+	}
+	slices.Sort(chart.X)
+	for n, s := range all {
+		line := page.Line{Label: s.Of, Color: n, Dashed: n >= mostLines, Values: make(page.Values, len(chart.X))}
+		if line.Label == "" {
+			line.Label = "all"
+		}
+		points := s.Points
+		for i, x := range chart.X {
+			for len(points) > 0 && points[0][0] < x {
+				points = points[1:]
+			}
+			line.Values[i] = math.NaN()
+			if len(points) > 0 && points[0][0] == x {
+				line.Values[i] = points[0][1]
+			}
+		}
+		chart.Lines = append(chart.Lines, line)
+	}
+	return thin(chart)
+}
+
+// thin leaves points out of a chart that has too many, the highest of some stays.
+func thin(chart page.Chart) page.Chart {
+	n := (len(chart.X) + mostPoints - 1) / mostPoints
+	if n <= 1 {
+		return chart
+	}
+	xs := page.Values{}
+	for part := range slices.Chunk(chart.X, n) {
+		xs = append(xs, part[len(part)-1])
+	}
+	for i := range chart.Lines {
+		vs := page.Values{}
+		for part := range slices.Chunk(chart.Lines[i].Values, n) {
+			high := math.NaN()
+			for _, v := range part {
+				if v > high || math.IsNaN(high) {
+					high = v
+				}
+			}
+			vs = append(vs, high)
+		}
+		chart.Lines[i].Values = vs
+	}
+	chart.X = xs
+	chart.Note = strings.TrimSpace(chart.Note + fmt.Sprintf(" Each point is the highest of %d.", n))
+	return chart
+}
+
+func peak(s *harness.Series) (high float64) {
+	for _, p := range s.Points {
+		high = max(high, math.Abs(p[1]))
+	}
+	return high
+}
+
+// unitOf is what the page knows a unit as.
+func unitOf(unit string) page.Unit {
+	switch u := page.Unit(unit); u {
+	case page.Seconds, page.Bytes, page.PerSecond, page.BytesRate, page.Cores, page.Share:
+		return u
+	}
+	return page.Number
+}

@@ -1,0 +1,76 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/coderscale/scaletest/harness"
+)
+
+// Read reads results: files as [harness.ReadResult] takes them, and all results
+// in folders and the folders below. A folder's stream is read only where there is
+// no result beside it, which is when its run did not come to its end. Results of a
+// folder are in the order of their beginning.
+func Read(paths ...string) ([]*harness.Result, error) {
+	if len(paths) == 0 {
+		return nil, errors.New("read results: no file: want a result.json, a stream.ndjson, or a folder that has them")
+	}
+	var all []*harness.Result
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("read results: %w", err)
+		}
+		files := []string{path}
+		if info.IsDir() {
+			if files, err = filesOf(path); err != nil {
+				return nil, fmt.Errorf("read results: %w", err)
+			}
+			if len(files) == 0 {
+				return nil, fmt.Errorf("read results: there is no result*.json and no stream*.ndjson in %s", path)
+			}
+		}
+		var of []*harness.Result
+		for _, file := range files {
+			res, err := harness.ReadResult(file)
+			if err != nil {
+				return nil, err
+			}
+			of = append(of, res)
+		}
+		slices.SortStableFunc(of, func(a, b *harness.Result) int { return a.StartedAt.Compare(b.StartedAt) })
+		all = append(all, of...)
+	}
+	return all, nil
+}
+
+// filesOf are the results in a folder, and the streams that have none.
+func filesOf(dir string) (files []string, err error) {
+	var streams []string
+	results := map[string]bool{}
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		switch name := d.Name(); {
+		case strings.HasPrefix(name, "result") && strings.HasSuffix(name, ".json"):
+			results[path] = true
+			files = append(files, path)
+		case strings.HasPrefix(name, "stream") && strings.HasSuffix(name, ".ndjson"):
+			streams = append(streams, path)
+		}
+		return nil
+	})
+	for _, path := range streams {
+		number := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "stream"), ".ndjson")
+		if !results[filepath.Join(filepath.Dir(path), "result"+number+".json")] {
+			files = append(files, path)
+		}
+	}
+	return files, err
+}
