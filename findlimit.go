@@ -200,7 +200,7 @@ func (p *probing) run(ctx context.Context, plan harness.Plan) (*harness.Result, 
 	defer p.set(nil)
 	return p.carryOut(ctx, p.tb, plan, p.console, p.heard, p.set, func(res *harness.Result) {
 		outputs := slices.DeleteFunc(slices.Clone(p.cfg.Outputs), isJUnit)
-		if _, _, err := write(res, p.dir, fmt.Sprintf("probe-%d.json", p.probe), false, outputs); err != nil {
+		if _, err := write(res, p.dir, fmt.Sprintf("probe-%d.json", p.probe), false, outputs); err != nil {
 			p.tb.Errorf("%v", err)
 		}
 	})

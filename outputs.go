@@ -122,36 +122,38 @@ func isSpecial(path string) bool {
 	return err == nil && !info.Mode().IsRegular()
 }
 
-// write puts a result wherever it is wanted, and returns where it is as a whole,
-// which is "" if dir is, and the files of the outputs. With a page, there is one
-// beside the result.
-func write(res *harness.Result, dir, name string, page bool, outputs []Output) (path string, files []string, err error) {
+// files are where a run's result is.
+type files struct {
+	result string   // as a whole; "" is nowhere
+	page   string   // report.html; "" is nowhere
+	others []string // of the outputs
+}
+
+// write puts a result wherever it is wanted. With a page, there is one beside the
+// result.
+func write(res *harness.Result, dir, name string, page bool, outputs []Output) (f files, err error) {
 	if dir != "" {
-		path = unused(filepath.Join(dir, name))
-		err = res.WriteFile(path)
+		f.result = unused(filepath.Join(dir, name))
+		err = res.WriteFile(f.result)
 	}
 	if dir != "" && page {
-		file := unused(filepath.Join(dir, "report.html"))
-		werr := writeFile(file, func(w io.Writer) error { return report.HTML(w, res) })
-		if werr == nil {
-			files = append(files, file)
-		}
-		err = errors.Join(err, werr)
+		f.page = unused(filepath.Join(dir, "report.html"))
+		err = errors.Join(err, writeFile(f.page, func(w io.Writer) error { return report.HTML(w, res) }))
 	}
 	for _, o := range outputs {
 		if o.Path == "" {
 			continue
 		}
-		file, werr := o.write(writtenRun{res, path})
+		file, werr := o.write(writtenRun{res, f.result})
 		if werr == nil {
-			files = append(files, file)
+			f.others = append(f.others, file)
 		}
 		err = errors.Join(err, werr)
 	}
 	if err != nil {
 		err = fmt.Errorf("write the results: %w", err)
 	}
-	return path, files, err
+	return f, err
 }
 
 // write adds a run to the output's file, and returns which that is.
@@ -208,8 +210,8 @@ var explained atomic.Bool
 
 // print prints what is wanted without a path. Also somebody who wants files
 // only should see how it ended, and where they are.
-func (c *console) print(res *harness.Result, path string, files []string, outputs []Output) error {
-	o := report.TextOptions{Path: path, VerdictOnly: !slices.Contains(outputs, Output{Format: "text"})}
+func (c *console) print(res *harness.Result, f files, outputs []Output) error {
+	o := report.TextOptions{Path: f.result, VerdictOnly: !slices.Contains(outputs, Output{Format: "text"})}
 	if !o.VerdictOnly {
 		o.NoLegend = explained.Swap(true)
 	}
@@ -218,7 +220,10 @@ func (c *console) print(res *harness.Result, path string, files []string, output
 		return err
 	}
 	text := summary.String()
-	for _, file := range files {
+	if f.page != "" {
+		text += fmt.Sprintf("%-12s%s\n", "report", f.page)
+	}
+	for _, file := range f.others {
 		text += fmt.Sprintf("%-12s%s\n", "written", file) // whole, to be copied
 	}
 	c.printf("%s\n", text)
@@ -227,7 +232,7 @@ func (c *console) print(res *harness.Result, path string, files []string, output
 			continue
 		}
 		var b bytes.Buffer
-		if err := o.render(&b, writtenRun{res, path}); err != nil {
+		if err := o.render(&b, writtenRun{res, f.result}); err != nil {
 			return err
 		}
 		c.printf("%s", b.String())

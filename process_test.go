@@ -22,6 +22,7 @@ import (
 	"github.com/coderscale/scaletest/coder"
 	"github.com/coderscale/scaletest/coder/codertest"
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/report"
 )
 
 // TestMainJobAsAProcess runs the main job as users do, in a process of its own.
@@ -33,6 +34,7 @@ func TestMainJobAsAProcess(t *testing.T) {
 	t.Run("bad input is one line and exit code 1", func(t *testing.T) { badInput(t, binary) })
 	t.Run("live", func(t *testing.T) { liveJob(t, binary) })
 	t.Run("an interrupt ends it gracefully", func(t *testing.T) { interruptedJob(t, binary) })
+	t.Run("kill -9 leaves what was seen", func(t *testing.T) { killedJob(t, binary) })
 	t.Run("an orphan ends", func(t *testing.T) { orphanedJob(t, binary) })
 }
 
@@ -182,6 +184,34 @@ func interruptedJob(t *testing.T, binary string) {
 	assert.Equal(t, harness.Interrupted, res.Verdict)
 	assert.NotEmpty(t, res.Scenarios[0].Timeline)
 	assert.Zero(t, res.Scenarios[0].Actions["echo"].Errors, "ending is not an error")
+}
+
+// killedJob is killed where nothing can be written any more.
+func killedJob(t *testing.T, binary string) {
+	dir := t.TempDir()
+	cmd := child(t, []string{p + "DURATION=60s", p + "TARGET_WORKSPACES=0:20", p + "ARTIFACTS=" + dir},
+		binary, "-test.v", "-test.run=^TestTerminals$")
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	out := follow(stdout)
+	out.until(t, " 3s    20 users")
+	require.NoError(t, cmd.Process.Kill())
+	out.rest()
+	_ = cmd.Wait()
+
+	require.NoFileExists(t, filepath.Join(dir, "TestTerminals", "result.json"))
+	results, err := report.Read(dir)
+	require.NoError(t, err)
+	require.Len(t, results, 1)
+	res := results[0]
+	assert.Equal(t, harness.Interrupted, res.Verdict)
+	assert.Contains(t, res.Reasons[0], "the process was killed")
+	s := res.Scenarios[0]
+	assert.GreaterOrEqual(t, len(s.Timeline), 2, "at most a second is lost")
+	assert.InDelta(t, 200*len(s.Timeline), float64(s.Actions["echo"].Count), 60, "20 users type 10 times a second")
+	assert.Equal(t, int64(20), s.Ready)
+	assert.NotNil(t, s.Setup["terminal_open"].Response.Histogram)
 }
 
 func orphanedJob(t *testing.T, binary string) {

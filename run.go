@@ -101,7 +101,7 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 		if c.quiet { // a benchmark has many runs
 			name = "result-" + res.RunID + ".json"
 		}
-		path, files, err := write(res, dir, name, !c.quiet, target.cfg.Outputs)
+		files, err := write(res, dir, name, !c.quiet, target.cfg.Outputs)
 		if err != nil {
 			tb.Errorf("%v", err)
 		}
@@ -109,7 +109,7 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 			tb.Errorf("%v", err)
 		}
 		if !c.quiet {
-			if err := c.print(res, path, files, target.cfg.Outputs); err != nil {
+			if err := c.print(res, files, target.cfg.Outputs); err != nil {
 				tb.Errorf("%v", err)
 			}
 		}

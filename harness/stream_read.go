@@ -250,8 +250,8 @@ func (p *partial) end() (*Result, error) {
 			"the stream ends %.1fs after the run's beginning without its end, so the process was killed or lost its disk: these are the numbers until then, and what it created may be left",
 			p.last)},
 		Target: orEmpty(st.Target), Configuration: orEmpty(st.Configuration), Generator: st.Generator,
-		TimelineAt: p.zero, Phases: slices.Concat([]PhaseMark{}, p.phases), Scenarios: []ScenarioResult{},
-		Cleanup: CleanupResult{Failures: slices.Concat([]Failure{}, p.failures)},
+		TimelineAt: p.zero, Phases: append([]PhaseMark{}, p.phases...), Scenarios: []ScenarioResult{},
+		Cleanup: CleanupResult{Failures: append([]Failure{}, p.failures...)},
 	}
 	res.Cleanup.Failed = int64(len(p.failures))
 	if n := len(p.watch.Timeline); n > 0 {
@@ -284,7 +284,7 @@ func (s *partialScenario) result() (ScenarioResult, error) {
 		Iterations: sum.iterations, Errors: t.failed() + sum.bare, Iteration: t.iteration.result(),
 		Setup: s.setup.results(), Actions: t.results(), Counters: t.counters, Throughput: t.throughput(),
 		Connections: sum.connections, Lag: Distribute(&t.lag), Thresholds: []ThresholdResult{}, Warnings: []string{},
-		Failures: slices.Concat([]Failure{}, s.failures), Timeline: slices.Concat([]Second{}, s.timeline),
+		Failures: append([]Failure{}, s.failures...), Timeline: append([]Second{}, s.timeline...),
 	}
 	// What counts is first, as in the result of a run that came to its end.
 	slices.SortStableFunc(sr.Failures, func(a, b Failure) int { return apartLast(a) - apartLast(b) })

@@ -239,7 +239,7 @@ func (c *charter) scenario(i int) (d drawnScenario) {
 	for _, name := range names[:min(len(names), mostHeats)] {
 		if heat := c.heat(s.Timeline, name); heat != nil {
 			d.Heats = append(d.Heats, c.add(page.Chart{ID: id("heat-" + name), Title: "Response times of " + name + ", each of them", Unit: page.Seconds, Heat: heat,
-				Note: "The darker, the more there were."}))
+				Note: "The stronger the colour, the more there were."}))
 		}
 	}
 	return d

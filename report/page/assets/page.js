@@ -201,7 +201,7 @@ class View {
     const opts = {
       width: this.width(), height: this.height(), padding: [this.axis ? 20 : 10, 14, 0, 4],
       legend: {show: false},
-      cursor: {drag: {x: true, y: false, setScale: this.kind !== "curve"}, points: {size: 6}, y: false},
+      cursor: {drag: {x: this.kind !== "curve", y: false, setScale: false}, points: {size: 6}, y: false},
       scales: {x: {time: false, range: (u, low, high) => this.xRange(low, high)}, y},
       axes: [
         {...axis, space: 60, size: 28, values: this.kind === "curve" ? (u, at) => at.map(x => x === 0 ? "0" : +percent(x).toPrecision(7) + " %") : (u, at) => at.map(clock),
@@ -219,15 +219,14 @@ class View {
         drawClear: [u => this.paintHeat(u)],
         draw: [u => this.paint(u)],
         setCursor: [u => this.moved(u)],
-        setSelect: [],
-        setScale: [(u, key) => { if (key === "x") this.zoomed(u); }],
+        setSelect: [u => this.selected(u)],
       },
     };
-    if (this.axis) opts.cursor.sync = {key: this.axis.key, setSeries: false};
-    this.settling = true;
+    // Others follow the cursor; a drag is for whoever began it to carry out.
+    const passes = type => type === "mousemove" || type === "mouseleave";
+    if (this.axis) opts.cursor.sync = {key: this.axis.key, setSeries: false, filters: {pub: passes, sub: passes}};
     this.u = new uPlot(opts, columns, this.plot);
     this.u.over.addEventListener("dblclick", e => { e.stopImmediatePropagation(); zoom(this.axis, null); }, true);
-    this.settling = false;
   }
 
   width() { return Math.max(this.plot.clientWidth || this.figure.clientWidth, 200); }
@@ -336,13 +335,12 @@ class View {
     return `${n} from ${seconds(rowTime(cells[0][1]))} to ${seconds(rowTime(cells[cells.length - 1][1] + 1))}`;
   }
 
-  zoomed(u) {
-    if (this.settling || this.kind === "curve" || zooming) return;
-    const {min, max} = u.scales.x;
-    const z = this.axis.zoom;
-    if (z && Math.abs(z[0] - min) < 1e-9 && Math.abs(z[1] - max) < 1e-9) return;
-    const [from, to] = this.fullRange();
-    zoom(this.axis, Math.abs(from - min) < 1e-9 && Math.abs(to - max) < 1e-9 ? null : [min, max]);
+  // selected zooms to what a drag has selected.
+  selected(u) {
+    const {left, width} = u.select;
+    if (width < 4) return;
+    u.setSelect({left: 0, width: 0, top: 0, height: 0}, false);
+    zoom(this.axis, [u.posToVal(left, "x"), u.posToVal(left + width, "x")]);
   }
 
   fullRange() {
@@ -383,7 +381,7 @@ class View {
     }
     e.preventDefault();
     this.focused = true;
-    this.u.setCursor({left: this.u.valToPos(xs[i], "x"), top: this.u.over.clientHeight / 2});
+    this.u.setCursor({left: this.u.valToPos(xs[i], "x"), top: this.u.over.clientHeight / 2}, true, true);
     say(this.words(i));
   }
 
@@ -430,18 +428,14 @@ const heatSplits = ([low, high]) => {
   return out;
 };
 
-let zooming = false;
 const zoom = (axis, range) => {
   if (!axis) return;
   axis.zoom = range;
-  zooming = true;
   for (const v of axis.views) {
     if (!v.u) continue;
     const [min, max] = range || v.fullRange();
     v.u.setScale("x", {min, max});
   }
-  // uPlot sets scales in a microtask.
-  Promise.resolve().then(() => { zooming = false; });
   $("#everything").hidden = ![...axes.values()].some(a => a.zoom);
 };
 
@@ -456,7 +450,7 @@ const touch = view => {
   const move = e => {
     if (!view.u || e.touches.length !== 1) return;
     const r = view.u.over.getBoundingClientRect();
-    view.u.setCursor({left: e.touches[0].clientX - r.left, top: e.touches[0].clientY - r.top});
+    view.u.setCursor({left: e.touches[0].clientX - r.left, top: e.touches[0].clientY - r.top}, true, true);
   };
   view.plot.addEventListener("touchstart", move, {passive: true});
   view.plot.addEventListener("touchmove", move, {passive: true});
