@@ -65,6 +65,7 @@ type Config struct {
 	PrometheusAddress string        // CODER_SCALETEST_PROMETHEUS_ADDRESS; empty serves no metrics
 	PrometheusWait    time.Duration // CODER_SCALETEST_PROMETHEUS_WAIT, default 15s: for the last scrape; 0 does not wait
 	PrometheusPushURL *url.URL      // CODER_SCALETEST_PROMETHEUS_PUSH_URL: of a Pushgateway that gets the final numbers; nil is none
+	LiveAddress       string        // CODER_SCALETEST_LIVE_ADDRESS, such as 127.0.0.1:0: of the page that follows the run; empty serves none
 	Trace             bool          // CODER_SCALETEST_TRACE
 	TracePropagate    bool          // CODER_SCALETEST_TRACE_PROPAGATE: into the deployment
 
@@ -127,6 +128,7 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		PrometheusAddress:  p.text("PROMETHEUS_ADDRESS"),
 		PrometheusWait:     p.duration("PROMETHEUS_WAIT", 15*time.Second),
 		PrometheusPushURL:  p.optionalURL("PROMETHEUS_PUSH_URL"),
+		LiveAddress:        p.text("LIVE_ADDRESS"),
 		Trace:              p.boolean("TRACE"),
 		TracePropagate:     p.boolean("TRACE_PROPAGATE"),
 		DisruptCommand:     p.text("DISRUPT_COMMAND"),

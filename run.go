@@ -140,10 +140,16 @@ func (t *Target) carryOut(ctx context.Context, tb TB, plan harness.Plan, c *cons
 		return nil, err
 	}
 	defer metrics.close()
+	page, err := t.serveLive(&plan, c)
+	if err != nil {
+		return nil, err
+	}
+	defer page.close()
 	run, err := harness.Start(ctx, plan)
 	if err != nil {
 		return nil, err
 	}
+	page.began(run)
 	begun(run)
 	res := run.Wait()
 	if way := t.describeTailnet(); way != "" {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -208,7 +209,7 @@ func (s *serverSide) addValue(at float64, v Value) {
 // seen is a copy, with the series in the order of their names.
 func (s *serverSide) seen() *ServerResult {
 	res := s.result
-	res.Series = slices.Clone(res.Series)
+	res.Series, res.Notes, res.Facts = slices.Clone(res.Series), slices.Clone(res.Notes), maps.Clone(res.Facts)
 	slices.SortStableFunc(res.Series, func(a, b Series) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Of, b.Of))
 	})

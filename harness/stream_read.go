@@ -1,13 +1,13 @@
 package harness
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/coderscale/scaletest/traffic/histogram"
@@ -20,21 +20,71 @@ import (
 // the second, times of disruptions are not told, and the longest time is known to
 // 1 %.
 func ReadStream(r io.Reader) (*Result, error) {
-	p := partial{scenarios: map[string]*partialScenario{}}
-	in := bufio.NewReaderSize(r, 1<<16)
-	for n := 1; ; n++ {
-		line, err := in.ReadBytes('\n')
-		switch {
-		case errors.Is(err, io.EOF):
-			// What has no end of line was being written.
-			return p.end()
-		case err != nil:
-			return nil, fmt.Errorf("read stream: line %d: %w", n, err)
+	var f Follower
+	if _, err := io.Copy(&f, r); err != nil {
+		return nil, err
+	}
+	res, ended, err := f.Result()
+	if err != nil || ended {
+		return res, err
+	}
+	res.Verdict = Interrupted
+	reason := fmt.Sprintf("the stream ends %.1fs after the run's beginning without its end, so the process was killed or lost its disk: these are the numbers until then, and what it created may be left", res.Seconds)
+	res.Reasons = append([]string{reason}, res.Reasons...)
+	return res, nil
+}
+
+// Follower makes results of a stream while it goes on: write to it what a run
+// writes, as by [Plan].Stream. It is safe for concurrent use.
+type Follower struct {
+	mu   sync.Mutex
+	rest []byte // without an end of line
+	n    int    // lines
+	err  error
+	p    partial
+}
+
+// Write takes a piece of the stream. After an error it takes no more.
+func (f *Follower) Write(text []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return 0, f.err
+	}
+	all := text
+	for {
+		line, rest, ended := bytes.Cut(text, []byte("\n"))
+		if !ended {
+			f.rest = append(f.rest, text...)
+			return len(all), nil
 		}
-		if err := p.line(bytes.TrimSpace(line)); err != nil {
-			return nil, fmt.Errorf("read stream: line %d: %w", n, err)
+		if len(f.rest) > 0 {
+			line = append(f.rest, line...)
+			f.rest = nil
+		}
+		text = rest
+		f.n++
+		if err := f.p.line(bytes.TrimSpace(line)); err != nil {
+			f.err = fmt.Errorf("read stream: line %d: %w", f.n, err)
+			return 0, f.err
 		}
 	}
+}
+
+// Result is the result until now, and whether it is the whole of a run that has
+// ended. Until then it has no verdict, and its reasons are thresholds that are
+// broken so far. It shares nothing with the follower.
+func (f *Follower) Result() (res *Result, ended bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return nil, false, f.err
+	}
+	if f.p.final != nil {
+		return f.p.final, true, nil
+	}
+	res, err = f.p.result()
+	return res, false, err
 }
 
 // partial is a result as far as it is known.
@@ -120,6 +170,7 @@ func (p *partial) first(line []byte) error {
 	if err := json.Unmarshal(line, &rec); err != nil {
 		return err
 	}
+	p.scenarios = map[string]*partialScenario{}
 	for _, s := range rec.Start.Scenarios {
 		if p.scenarios[s.Name] != nil {
 			return fmt.Errorf("two scenarios are named %q", s.Name)
@@ -234,29 +285,25 @@ func (p *partial) failure(f Failure) {
 	p.failures = append(p.failures, f)
 }
 
-// end is the result.
-func (p *partial) end() (*Result, error) {
-	if p.final != nil {
-		return p.final, nil
-	}
+// result is the result until now.
+func (p *partial) result() (*Result, error) {
 	if p.start == nil {
 		return nil, errors.New("read stream: it is empty: the run ended before it had written its first line")
 	}
 	st := p.start
 	res := &Result{
 		SchemaVersion: SchemaVersion, Name: st.Name, RunID: st.RunID, Seed: st.Seed, StartedAt: st.StartedAt,
-		EndedAt: st.StartedAt.Add(time.Duration(p.last * 1e9)), Seconds: p.last, Verdict: Interrupted,
-		Reasons: []string{fmt.Sprintf(
-			"the stream ends %.1fs after the run's beginning without its end, so the process was killed or lost its disk: these are the numbers until then, and what it created may be left",
-			p.last)},
+		EndedAt: st.StartedAt.Add(time.Duration(p.last * 1e9)), Seconds: p.last, Reasons: []string{},
 		Target: orEmpty(st.Target), Configuration: orEmpty(st.Configuration), Generator: st.Generator,
 		TimelineAt: p.zero, Phases: append([]PhaseMark{}, p.phases...), Scenarios: []ScenarioResult{},
 		Cleanup: CleanupResult{Failures: append([]Failure{}, p.failures...)},
 	}
 	res.Cleanup.Failed = int64(len(p.failures))
 	if n := len(p.watch.Timeline); n > 0 {
-		p.watch.CPU /= float64(n)
-		res.Generator.Watch = &p.watch
+		watch := p.watch
+		watch.CPU /= float64(n)
+		watch.Timeline = slices.Clone(watch.Timeline)
+		res.Generator.Watch = &watch
 	}
 	if st.ObserveEvery > 0 {
 		res.Server = p.side.seen()
@@ -278,11 +325,11 @@ func (p *partial) end() (*Result, error) {
 
 func (s *partialScenario) result() (ScenarioResult, error) {
 	sum := s.sums[counted].done()
-	t := sum.totals
+	t, setup := newTotals().plus(sum.totals), newTotals().plus(s.setup) // copies
 	sr := ScenarioResult{
 		Name: s.Name, Schedule: s.Schedule, Users: s.Users, Ready: s.ready, LoadSeconds: sum.lasted.Seconds(),
 		Iterations: sum.iterations, Errors: t.failed() + sum.bare, Iteration: t.iteration.result(),
-		Setup: s.setup.results(), Actions: t.results(), Counters: t.counters, Throughput: t.throughput(),
+		Setup: setup.results(), Actions: t.results(), Counters: t.counters, Throughput: t.throughput(),
 		Connections: sum.connections, Lag: Distribute(&t.lag), Thresholds: []ThresholdResult{}, Warnings: []string{},
 		Failures: append([]Failure{}, s.failures...), Timeline: append([]Second{}, s.timeline...),
 	}
@@ -339,7 +386,7 @@ func (s *partialSums) done() *partialSums {
 		if c.Count > 0 {
 			c.LostShare = float64(c.Lost) / float64(c.Count)
 		}
-		c.Reconnect = Distribute(&s.reconnect)
+		c.Reconnect = Distribute(s.reconnect.Clone())
 		s.connections = &c
 	}
 	return s
@@ -347,7 +394,7 @@ func (s *partialSums) done() *partialSums {
 
 func (s *partialSums) part() *Part {
 	s.done()
-	t := s.totals
+	t := newTotals().plus(s.totals) // a copy
 	return &Part{
 		Seconds: s.lasted.Seconds(), Iterations: s.iterations, Errors: t.failed() + s.bare, Iteration: t.iteration.result(),
 		Actions: t.results(), Counters: t.counters, Throughput: t.throughput(), Lag: Distribute(&t.lag),

@@ -205,6 +205,45 @@ func TestAtMostASecondOfAStreamIsNotWrittenYet(t *testing.T) {
 	})
 }
 
+func TestAFollowerHasTheNumbersWhileTheRunGoesOn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, text := streamed(t)
+		var f harness.Follower
+		_, _, err := f.Result()
+		require.ErrorContains(t, err, "it is empty")
+		var half *harness.Result
+		var before []byte
+		for i, b := range text { // however it comes in
+			n, err := f.Write([]byte{b})
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+			if i == len(text)/4 {
+				var ended bool
+				half, ended, err = f.Result()
+				require.NoError(t, err)
+				require.False(t, ended)
+				require.Empty(t, half.Verdict)
+				before, err = json.Marshal(half)
+				require.NoError(t, err)
+			}
+		}
+		after, err := json.Marshal(half)
+		require.NoError(t, err)
+		require.Equal(t, string(before), string(after), "a result changed after it was given away")
+		res, ended, err := f.Result()
+		require.NoError(t, err)
+		require.True(t, ended)
+		require.Equal(t, harness.Fail, res.Verdict)
+
+		_, err = f.Write([]byte("nonsense\n"))
+		require.ErrorContains(t, err, "read stream: line ")
+		_, err = f.Write([]byte("{}\n"))
+		require.Error(t, err)
+		_, _, err = f.Result()
+		require.Error(t, err)
+	})
+}
+
 type brokenDisk struct{ writes int }
 
 func (d *brokenDisk) Write([]byte) (int, error) {

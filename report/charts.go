@@ -27,11 +27,18 @@ const (
 // beginning.
 type charter struct {
 	res    *harness.Result
-	prefix string  // of IDs, which is also the time axis
-	after  float64 // only what is later
-	whole  bool    // a point for each second, however many those are
+	prefix string // of IDs, which is also the time axis
+	live   bool   // the run goes on: a point for each second, and nothing that changes its place
+	after  since  // only what is later
 	charts []page.Chart
 }
+
+// since are instants up to which everything is known, of the scenarios' seconds,
+// the generator's and the server's. They come in independently of each other.
+type since struct{ seconds, generator, server float64 }
+
+// always is before everything.
+var always = since{math.Inf(-1), math.Inf(-1), math.Inf(-1)}
 
 // drawn are the charts that a page shows, by where.
 type drawn struct {
@@ -104,18 +111,18 @@ type chunk struct {
 // chunks cuts a timeline into points.
 func (c *charter) chunks(timeline []harness.Second) (chunks []chunk, seconds int) {
 	seconds = 1
-	if !c.whole {
+	if !c.live {
 		seconds = max((len(timeline)+mostPoints-1)/mostPoints, 1)
 	}
 	for part := range slices.Chunk(timeline, seconds) {
 		at := c.res.TimelineAt + part[len(part)-1].At
-		if at > c.after {
+		if at > c.after.seconds {
 			chunks = append(chunks, chunk{at, part})
 		}
 	}
 	// What is left after the last whole second has too few samples to be drawn
 	// beside seconds: the numbers of the load have them.
-	if n := len(chunks); n > 1 && len(chunks[n-1].secs) == 1 && chunks[n-1].secs[0].Span < shortRest {
+	if n := len(chunks); !c.live && n > 1 && len(chunks[n-1].secs) == 1 && chunks[n-1].secs[0].Span < shortRest {
 		chunks = chunks[:n-1]
 	}
 	return chunks, seconds
@@ -180,9 +187,14 @@ func mean(chunks []chunk, f func(harness.Second) (v, weight float64)) page.Value
 	})
 }
 
-// busiest are the actions that there is most of.
-func busiest(actions map[string]harness.ActionResult) []string {
+// busiest are the actions that there is most of; of a run that goes on, all in the
+// order of their names.
+func (c *charter) busiest(actions map[string]harness.ActionResult) []string {
 	names := slices.Collect(maps.Keys(actions))
+	if c.live {
+		slices.Sort(names)
+		return names
+	}
 	slices.SortFunc(names, func(a, b string) int {
 		return cmp.Or(cmp.Compare(done(actions[b]), done(actions[a])), strings.Compare(a, b))
 	})
@@ -195,7 +207,7 @@ func (c *charter) scenario(i int) (d drawnScenario) {
 	s := &c.res.Scenarios[i]
 	chunks, seconds := c.chunks(s.Timeline)
 	xs := instants(chunks)
-	names := busiest(s.Actions)
+	names := c.busiest(s.Actions)
 	id := func(name string) string { return fmt.Sprintf("s%d-%s", i, name) }
 	note := ""
 	if seconds > 1 {
@@ -232,8 +244,8 @@ func (c *charter) scenario(i int) (d drawnScenario) {
 	add(rates)
 	add(c.users(id("users"), s, chunks))
 	add(c.errors(id("errors"), s, chunks))
-	if curves := curves(s.Actions, names[:min(len(names), fewLines)]); len(curves) > 0 {
-		add(page.Chart{ID: id("curve"), Title: "Percentiles of the whole load", Unit: page.Seconds, Curve: curves,
+	if curves := curves(s.Actions, names[:min(len(names), fewLines)]); len(curves) > 0 || c.live {
+		add(page.Chart{ID: id("curve"), Title: "Percentiles of the whole load", Unit: page.Seconds, Curve: append([]page.Curve{}, curves...),
 			Note: "Solid is response time, from when it was meant to start; dashed is service time, from when it did."})
 	}
 	for _, name := range names[:min(len(names), mostHeats)] {
@@ -350,13 +362,13 @@ const mostColumns = 300
 // heat is how an action's times were spread. Nil when nothing tells.
 func (c *charter) heat(timeline []harness.Second, name string) *page.Heat {
 	seconds := 1
-	if !c.whole {
+	if !c.live {
 		seconds = max((len(timeline)+mostColumns-1)/mostColumns, 1)
 	}
 	heat, any := &page.Heat{X: page.Values{}, Cells: [][3]uint64{}}, false
 	for part := range slices.Chunk(timeline, seconds) {
 		at := c.res.TimelineAt + part[len(part)-1].At
-		if at <= c.after {
+		if at <= c.after.seconds {
 			continue
 		}
 		rows := map[uint64]uint64{}
@@ -374,7 +386,7 @@ func (c *charter) heat(timeline []harness.Second, name string) *page.Heat {
 			heat.Cells, any = append(heat.Cells, [3]uint64{col, row, rows[row]}), true
 		}
 	}
-	if !any && !c.whole {
+	if !any && !c.live {
 		return nil
 	}
 	return heat

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -18,13 +19,13 @@ func (c *charter) generator() (ids []string) {
 		return nil
 	}
 	seconds := 1
-	if !c.whole {
+	if !c.live {
 		seconds = max((len(g.Watch.Timeline)+mostPoints-1)/mostPoints, 1)
 	}
 	var parts [][]harness.GeneratorSecond
 	var xs page.Values
 	for part := range slices.Chunk(g.Watch.Timeline, seconds) {
-		if at := c.res.TimelineAt + part[len(part)-1].At; at > c.after {
+		if at := c.res.TimelineAt + part[len(part)-1].At; at > c.after.generator {
 			parts, xs = append(parts, part), append(xs, at)
 		}
 	}
@@ -63,59 +64,84 @@ func (c *charter) generator() (ids []string) {
 // lags draws how late starts and ticks were, of all scenarios.
 func (c *charter) lags() []string {
 	chart := page.Chart{ID: "g-lag", Title: "Starts and ticks that were late, p99", Unit: page.Seconds}
-	longest := 0
-	for i := range c.res.Scenarios {
-		longest = max(longest, len(c.res.Scenarios[i].Timeline))
-	}
-	for i := range c.res.Scenarios {
+	var lines []timedLine
+	for i := range c.res.Scenarios[:min(len(c.res.Scenarios), mostLines)] {
 		s := &c.res.Scenarios[i]
-		if len(s.Timeline) < longest || len(chart.Lines) == mostLines {
-			continue // the timelines of a run are of one length
-		}
 		chunks, _ := c.chunks(s.Timeline)
-		chart.X = instants(chunks)
-		chart.Lines = append(chart.Lines, page.Line{Label: s.Name, Color: len(chart.Lines),
-			Values: most(chunks, func(s harness.Second) (float64, bool) { return s.LagP99, true })})
+		lines = append(lines, timedLine{instants(chunks), page.Line{Label: s.Name, Color: i,
+			Values: most(chunks, func(s harness.Second) (float64, bool) { return s.LagP99, true })}})
 	}
-	if len(chart.Lines) == 0 {
+	if len(lines) == 0 {
 		return nil
 	}
-	return []string{c.add(chart)}
+	return []string{c.add(together(chart, lines))}
+}
+
+// timedLine is a line with instants of its own.
+type timedLine struct {
+	xs page.Values
+	page.Line
+}
+
+// together puts lines into a chart that has the instants of all of them.
+func together(chart page.Chart, lines []timedLine) page.Chart {
+	seen := map[float64]bool{}
+	for _, l := range lines {
+		for _, x := range l.xs {
+			seen[x] = true
+		}
+	}
+	chart.X = append(make(page.Values, 0, len(seen)), slices.Sorted(maps.Keys(seen))...)
+	for _, l := range lines {
+		values := make(page.Values, len(chart.X))
+		k := 0
+		for i, x := range chart.X {
+			values[i] = math.NaN()
+			if k < len(l.xs) && l.xs[k] == x {
+				values[i] = l.Values[k]
+				k++
+			}
+		}
+		l.Values = values
+		chart.Lines = append(chart.Lines, l.Line)
+	}
+	return chart
 }
 
 // client draws once more what the load felt, to be looked at beside the server:
 // the most frequent action of each scenario, and the errors of all.
 func (c *charter) client() (ids []string) {
-	times := page.Chart{ID: "c-times", Title: "Client: response times, p99", Unit: page.Seconds}
-	rates := page.Chart{ID: "c-rate", Title: "Client: done per second", Unit: page.PerSecond}
-	errors := page.Chart{ID: "c-errors", Title: "Client: errors per second", Unit: page.PerSecond}
-	longest := 0
-	for i := range c.res.Scenarios {
-		longest = max(longest, len(c.res.Scenarios[i].Timeline))
-	}
-	for i := range c.res.Scenarios {
+	var times, rates, errors []timedLine
+	for i := range c.res.Scenarios[:min(len(c.res.Scenarios), mostLines)] {
 		s := &c.res.Scenarios[i]
-		names := busiest(s.Actions)
-		if len(s.Timeline) < longest || len(times.Lines) == mostLines || len(names) == 0 {
+		chunks, _ := c.chunks(s.Timeline)
+		xs := instants(chunks)
+		errors = append(errors, timedLine{xs, page.Line{Label: s.Name, Color: i, Values: rate(chunks, func(s harness.Second) int64 { return s.Errors })}})
+		names := c.busiest(s.Actions)
+		if len(names) == 0 {
 			continue
 		}
-		chunks, _ := c.chunks(s.Timeline)
-		name, n := names[0], len(times.Lines)
+		name := names[0]
 		label := name
 		if len(c.res.Scenarios) > 1 {
 			label = s.Name + ": " + name
 		}
-		times.X, rates.X, errors.X = instants(chunks), instants(chunks), instants(chunks)
-		times.Lines = append(times.Lines, page.Line{Label: label, Color: n, Values: most(chunks, func(s harness.Second) (float64, bool) {
+		times = append(times, timedLine{xs, page.Line{Label: label, Color: i, Values: most(chunks, func(s harness.Second) (float64, bool) {
 			a := s.Actions[name]
 			return a.P99, a.Count > 0
-		})})
-		rates.Lines = append(rates.Lines, page.Line{Label: label, Color: n, Values: rate(chunks, func(s harness.Second) int64 { return int64(s.Actions[name].Count) })})
-		errors.Lines = append(errors.Lines, page.Line{Label: s.Name, Color: n, Values: rate(chunks, func(s harness.Second) int64 { return s.Errors })})
+		})}})
+		rates = append(rates, timedLine{xs, page.Line{Label: label, Color: i, Values: rate(chunks, func(s harness.Second) int64 { return int64(s.Actions[name].Count) })}})
 	}
-	for _, chart := range []page.Chart{times, rates, errors} {
-		if len(chart.Lines) > 0 {
-			ids = append(ids, c.add(chart))
+	for _, chart := range []struct {
+		page.Chart
+		lines []timedLine
+	}{
+		{page.Chart{ID: "c-times", Title: "Client: response times, p99", Unit: page.Seconds}, times},
+		{page.Chart{ID: "c-rate", Title: "Client: done per second", Unit: page.PerSecond}, rates},
+		{page.Chart{ID: "c-errors", Title: "Client: errors per second", Unit: page.PerSecond}, errors},
+	} {
+		if len(chart.lines) > 0 {
+			ids = append(ids, c.add(together(chart.Chart, chart.lines)))
 		}
 	}
 	return ids
@@ -144,40 +170,29 @@ func (c *charter) server() (ids []string) {
 // series draws those of one name, the largest first.
 func (c *charter) series(name string, all []*harness.Series) page.Chart {
 	chart := page.Chart{ID: "v-" + name, Title: strings.ReplaceAll(name, "_", " "), Unit: unitOf(all[0].Unit)}
-	slices.SortStableFunc(all, func(a, b *harness.Series) int { return cmp.Compare(peak(b), peak(a)) })
-	if more := len(all) - mostLines; more > 0 && !c.whole {
+	if !c.live {
+		slices.SortStableFunc(all, func(a, b *harness.Series) int { return cmp.Compare(peak(b), peak(a)) })
+	}
+	if more := len(all) - mostLines; more > 0 && !c.live {
 		all = all[:mostLines]
 		chart.Note = fmt.Sprintf("And %d more, which are lower.", more)
 	}
-	// Replicas are seen at instants of their own.
-	seen := map[float64]bool{}
-	for _, s := range all {
-		for _, p := range s.Points {
-			if p[0] > c.after {
-				seen[p[0]] = true
-			}
-		}
-	}
-	for at := range seen {
-		chart.X = append(chart.X, at)
-	}
-	slices.Sort(chart.X)
+	var lines []timedLine // replicas are seen at instants of their own
 	for n, s := range all {
-		line := page.Line{Label: s.Of, Color: n, Dashed: n >= mostLines, Values: make(page.Values, len(chart.X))}
-		if line.Label == "" {
-			line.Label = "all"
+		l := timedLine{Line: page.Line{Label: s.Of, Color: n, Dashed: n >= mostLines}}
+		if l.Label == "" {
+			l.Label = "all"
 		}
-		points := s.Points
-		for i, x := range chart.X {
-			for len(points) > 0 && points[0][0] < x {
-				points = points[1:]
-			}
-			line.Values[i] = math.NaN()
-			if len(points) > 0 && points[0][0] == x {
-				line.Values[i] = points[0][1]
+		for _, p := range s.Points {
+			if p[0] > c.after.server {
+				l.xs, l.Values = append(l.xs, p[0]), append(l.Values, p[1])
 			}
 		}
-		chart.Lines = append(chart.Lines, line)
+		lines = append(lines, l)
+	}
+	chart = together(chart, lines)
+	if c.live {
+		return chart
 	}
 	return thin(chart)
 }

@@ -44,7 +44,7 @@ func HTML(w io.Writer, results ...*harness.Result) error {
 	p := resultPage{}
 	doc := page.Document{Title: "Scale test"}
 	for i, res := range results {
-		c := &charter{res: res, prefix: fmt.Sprintf("r%d", i), after: before}
+		c := &charter{res: res, prefix: fmt.Sprintf("r%d", i), after: always}
 		article := article{Result: res, ID: c.prefix, Drawn: c.draw(), Title: titleOf(res)}
 		p.Articles = append(p.Articles, article)
 		doc.Data.Charts = append(doc.Data.Charts, c.charts...)
@@ -59,9 +59,6 @@ func HTML(w io.Writer, results ...*harness.Result) error {
 	}
 	return doc.Write(w)
 }
-
-// before is earlier than anything that a chart shows.
-const before = -1e18
 
 // resultPage is what the template gets.
 type resultPage struct{ Articles []article }
@@ -86,6 +83,14 @@ func (a article) State() string {
 		return "running"
 	}
 	return string(a.Verdict)
+}
+
+// Phase is the one that a run is in.
+func (a article) Phase() string {
+	if len(a.Phases) == 0 {
+		return ""
+	}
+	return a.Phases[len(a.Phases)-1].Name
 }
 
 // scenarioPart is a scenario on a page.

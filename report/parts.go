@@ -63,12 +63,17 @@ func watched(g harness.Generator) string {
 	if w == nil {
 		return ""
 	}
-	text := fmt.Sprintf("CPU %.2f of %d cores, %.2f in the busiest second; woken late by %s at the 99th percentile, %s at most",
-		w.CPU, g.GOMAXPROCS, w.CPUPeak, short(w.Wake.P99), short(w.Wake.Max))
+	text := fmt.Sprintf("CPU %.2f of %d cores, %.2f in the busiest second", w.CPU, g.GOMAXPROCS, w.CPUPeak)
+	if w.Wake.Count > 0 { // a stream without its end has none
+		text += fmt.Sprintf("; woken late by %s at the 99th percentile, %s at most", short(w.Wake.P99), short(w.Wake.Max))
+	}
 	if w.LateWakes > 0 {
 		text += fmt.Sprintf(", too late %d of %d times", w.LateWakes, w.Wake.Count)
 	}
-	text += fmt.Sprintf("; %.1f %% of the CPU for garbage collection, heap of %.1f MB at most; %d goroutines", 100*w.GCShare, float64(w.HeapPeak)/1e6, w.GoroutinesPeak)
+	if w.Wake.Count > 0 {
+		text += fmt.Sprintf("; %.1f %% of the CPU for garbage collection", 100*w.GCShare)
+	}
+	text += fmt.Sprintf(", heap of %.1f MB at most; %d goroutines", float64(w.HeapPeak)/1e6, w.GoroutinesPeak)
 	if w.DescriptorsPeak > 0 {
 		text += fmt.Sprintf("; %d descriptors", w.DescriptorsPeak)
 	}

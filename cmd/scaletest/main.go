@@ -33,6 +33,7 @@ func commands() []command {
 	return []command{
 		{"agents", "play the agents of workspaces that have no machine", "", agents},
 		{"cleanup", "delete what scale tests have left on a deployment", "", cleanup},
+		{"live", "serve a page that follows the stream of a run", "STREAM", following},
 		{"report", "make a report of results, or of the stream of a run that was killed", "FILE|FOLDER...", reporting},
 		{"serve", "run an embedded Coder deployment until it is stopped", "", serve},
 		{"version", "print the version", "", version},

@@ -146,16 +146,25 @@ func (p *Page) Eval(expression string, out any) {
 	}
 }
 
-// Until waits until an expression is true.
+// Until waits until an expression is true, also across the pages that come in the
+// place of this one.
 func (p *Page) Until(expression string) {
 	p.tb.Helper()
-	p.Eval(fmt.Sprintf(`(async () => {
-		const end = Date.now() + 50000;
-		while (!(%s)) {
-			if (Date.now() > end) throw new Error("it did not become true");
-			await new Promise(r => setTimeout(r, 20));
+	ctx, cancel := context.WithTimeout(p.ctx, limit)
+	defer cancel()
+	var last error
+	for ctx.Err() == nil {
+		var is bool
+		is, last = chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf("Boolean(%s)", expression)))
+		if is {
+			return
 		}
-	})()`, expression), nil)
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+	p.fail("wait until "+expression, last)
 }
 
 // Screenshot writes the whole page as it looks to a PNG file.

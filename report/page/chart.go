@@ -20,7 +20,7 @@ type Chart struct {
 	// X are seconds, rising; each line has a value for each.
 	X     Values  `json:"x,omitempty"`
 	Lines []Line  `json:"lines,omitempty"`
-	Curve []Curve `json:"curve,omitempty"` // percentile curves
+	Curve []Curve `json:"curve,omitzero"` // percentile curves; not nil where there are none yet
 	Heat  *Heat   `json:"heat,omitempty"`
 
 	// Limits are drawn across, such as thresholds.

@@ -24,6 +24,9 @@ type Document struct {
 type Data struct {
 	Charts []Chart `json:"charts"`
 	Marks  []Mark  `json:"marks,omitempty"`
+
+	// Until is what a live page asks its server with for what comes after.
+	Until any `json:"until,omitempty"`
 }
 
 // Mark is an instant that all time charts of its axis show.

@@ -70,7 +70,12 @@ const nines = p => p >= 100 ? 6 : -Math.log10(1 - p / 100);
 const percent = x => 100 * (1 - Math.pow(10, -x));
 const rowTime = i => Math.pow(2, i / 4) / 1e9;
 
-let data = JSON.parse($("#data").textContent);
+// whole has what JSON leaves out where it is empty.
+const whole = d => {
+  for (const c of d.charts) if (!c.heat && !c.curve) { c.x ??= []; c.lines ??= []; }
+  return d;
+};
+const data = whole(JSON.parse($("#data").textContent));
 let logScale = false;
 const views = new Map(); // charts by ID
 const axes = new Map(); // zoom and cursor by the name of the axis
@@ -524,8 +529,7 @@ document.documentElement.dataset.ready = "";
 
 // Live.
 if ("live" in document.documentElement.dataset) {
-  let since = data.until || 0, failures = 0;
-  const status = $("[data-live-status]");
+  let since = data.until, failures = 0;
   // merge puts the points of news behind those that are there.
   const merge = (old, next) => {
     if (old.curve || next.curve) return Object.assign(old, next);
@@ -553,37 +557,46 @@ if ("live" in document.documentElement.dataset) {
   const news = async () => {
     let next;
     try {
-      const answer = await fetch("news?since=" + since, {cache: "no-store"});
+      const answer = await fetch("news?since=" + encodeURIComponent(JSON.stringify(since)), {cache: "no-store"});
       if (!answer.ok) throw new Error(answer.status);
       next = await answer.json();
       failures = 0;
     } catch {
-      if (++failures > 3 && status) status.textContent = "The run has ended, or its process is gone: this is the last that was heard of it.";
+      if (++failures === 4) $("[data-live-status]").textContent = "The run has ended, or its process is gone: this is the last that was heard of it.";
       setTimeout(news, Math.min(1000 * failures, 10000));
+      return;
+    }
+    if (next.ended) { // the page of the result, in the place of this one
+      location.reload();
       return;
     }
     since = next.until;
     for (const [id, html] of Object.entries(next.parts || {})) {
       const el = document.getElementById(id);
-      if (el && el.innerHTML !== html) el.innerHTML = html;
+      if (!el || el.html === html) continue;
+      el.html = html;
+      const open = [...el.querySelectorAll("details")].map(d => d.open);
+      el.innerHTML = html;
+      el.querySelectorAll("details").forEach((d, i) => { d.open = Boolean(open[i]); });
     }
     data.marks = next.data.marks;
+    whole(next.data);
     const byID = new Map(data.charts.map(c => [c.id, c]));
     for (const c of next.data.charts) {
       const old = byID.get(c.id);
       if (old) merge(old, c); else data.charts.push(c);
     }
     place();
+    if (data.charts.some(c => !views.has(c.id))) { // there is no place for it: the page of now has one
+      location.reload();
+      return;
+    }
     for (const v of views.values()) {
       if (v.series().length !== v.values.length) { v.drawLegend(); v.u?.destroy(); v.u = null; }
       if (!v.visible) { v.stale = true; continue; }
-      if (!v.u) { v.draw(); continue; }
+      if (!v.u || v.kind === "heat") { v.draw(); continue; }
       v.u.setData(v.columns());
       v.describe();
-    }
-    if (next.ended) { // the page of the result, in the place of this one
-      location.reload();
-      return;
     }
     setTimeout(news, 1000);
   };
