@@ -3,7 +3,11 @@
 package scaletest_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,4 +125,93 @@ func TestQuietTimeIsAnnounced(t *testing.T) {
 		scaletest.RunPlan(tb, harness.Plan{Baseline: 10 * time.Millisecond, Scenarios: []harness.Scenario{visiting(1, 0)}})
 	})
 	assert.Contains(t, tb.output.String(), "quiet for 10ms (baseline)\ngetting ready\n")
+}
+
+func TestEveryRunLeavesItsFiles(t *testing.T) {
+	dir := t.TempDir()
+	environment(t, p+"ARTIFACTS="+dir)
+	tb := attempt(t, &fakeTB{name: "TestVisits"}, func(tb *fakeTB) {
+		tiny.Connect(tb)
+		scaletest.Run(tb, visiting(2, 0))
+		scaletest.Run(tb, visiting(2, 0))
+	})
+	require.Empty(t, tb.fatal)
+	for _, name := range []string{"result.json", "stream.ndjson", "report.html", "result-2.json", "stream-2.ndjson", "report-2.html"} {
+		info, err := os.Stat(filepath.Join(dir, "TestVisits", name))
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), name)
+		assert.NotZero(t, info.Size(), name)
+	}
+	assert.Contains(t, tb.output.String(), "report      "+filepath.Join(dir, "TestVisits", "report.html")+"\n")
+	of, err := harness.ReadResult(filepath.Join(dir, "TestVisits", "stream-2.ndjson"))
+	require.NoError(t, err)
+	res, err := harness.ReadResult(filepath.Join(dir, "TestVisits", "result-2.json"))
+	require.NoError(t, err)
+	assert.Equal(t, res.RunID, of.RunID)
+	assert.Equal(t, res.Target, of.Target, "what the target says after the run, too")
+}
+
+func TestGitHubActionsAreToldWithoutBeingAsked(t *testing.T) {
+	summary := filepath.Join(t.TempDir(), "summary.md")
+	environment(t, "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+summary)
+	tb := attempt(t, &fakeTB{name: "TestVisits"}, func(tb *fakeTB) {
+		tiny.Connect(tb)
+		scaletest.Run(tb, visiting(2, 0))
+		scaletest.Run(tb, visiting(2, 1))
+	})
+	require.Empty(t, tb.fatal)
+	assert.Contains(t, tb.output.String(), "::notice title=TestVisits%3A pass::")
+	assert.Contains(t, tb.output.String(), "::error title=TestVisits%3A fail::")
+	text, err := os.ReadFile(summary)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "## TestVisits: PASS")
+	assert.Contains(t, string(text), "## TestVisits: FAIL")
+
+	environment(t, "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+filepath.Join(summary, "no", "folder"))
+	tb = attempt(t, nil, func(tb *fakeTB) {
+		tiny.Connect(tb)
+		scaletest.Run(tb, visiting(2, 0))
+	})
+	require.Len(t, tb.errors, 1)
+	assert.Contains(t, tb.errors[0], "write the job's summary, GITHUB_STEP_SUMMARY: ")
+}
+
+func TestARunIsFollowedOnAPageWhenAsked(t *testing.T) {
+	environment(t, p+"LIVE_ADDRESS=127.0.0.1:0")
+	var page string
+	tb := attempt(t, &fakeTB{name: "TestVisits"}, func(tb *fakeTB) {
+		tiny.Connect(tb)
+		s := visiting(2, 0)
+		made := s.Runner
+		s.Runner = func(user int) (harness.Runner, error) {
+			runner, err := made(user)
+			return harness.RunnerFunc(func(ctx context.Context, rec *harness.Recorder) error {
+				_, after, _ := strings.Cut(tb.output.String(), "live        ")
+				url, _, _ := strings.Cut(after, "\n")
+				resp, err := http.Get(url)
+				if err != nil {
+					return err
+				}
+				defer resp.Body.Close()
+				text, err := io.ReadAll(resp.Body)
+				if user == 0 {
+					page = string(text)
+				}
+				http.DefaultClient.CloseIdleConnections()
+				return errors.Join(err, runner.Run(ctx, rec))
+			}), err
+		}
+		scaletest.Run(tb, s)
+	})
+	require.Empty(t, tb.fatal)
+	assert.Contains(t, page, "<title>TestVisits: running</title>")
+	assert.Contains(t, page, `id="stop"`)
+
+	environment(t, p+"LIVE_ADDRESS=nowhere:x")
+	tb = attempt(t, nil, func(tb *fakeTB) {
+		tiny.Connect(tb)
+		scaletest.Run(tb, visiting(2, 0))
+	})
+	require.Len(t, tb.fatal, 1)
+	assert.Contains(t, tb.fatal[0], "CODER_SCALETEST_LIVE_ADDRESS: serve the live page at nowhere:x: ")
 }

@@ -140,6 +140,11 @@ func (t *Target) carryOut(ctx context.Context, tb TB, plan harness.Plan, c *cons
 		return nil, err
 	}
 	defer metrics.close()
+	plan.OnPhase = chain(plan.OnPhase, func(phase string) { // of result and stream
+		if phase == "done" {
+			t.describeAfter(plan.Target)
+		}
+	})
 	page, err := t.serveLive(&plan, c)
 	if err != nil {
 		return nil, err
@@ -152,12 +157,6 @@ func (t *Target) carryOut(ctx context.Context, tb TB, plan harness.Plan, c *cons
 	page.began(run)
 	begun(run)
 	res := run.Wait()
-	if way := t.describeTailnet(); way != "" {
-		res.Target["tailnet"] = way
-	}
-	if agents := t.describeSimulated(); agents != "" {
-		res.Target["simulated_agents"] = agents
-	}
 	keep(res)
 	until, _ := deadlineOf(tb)
 	if !until.IsZero() {
@@ -167,6 +166,16 @@ func (t *Target) carryOut(ctx context.Context, tb TB, plan harness.Plan, c *cons
 		tb.Errorf("%v", err)
 	}
 	return res, nil
+}
+
+// describeAfter says what only a run shows of the target.
+func (t *Target) describeAfter(about map[string]string) {
+	if way := t.describeTailnet(); way != "" {
+		about["tailnet"] = way
+	}
+	if agents := t.describeSimulated(); agents != "" {
+		about["simulated_agents"] = agents
+	}
 }
 
 // prepare fills in what the environment says, and refuses what can't be done.

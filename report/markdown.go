@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/report/page"
 )
 
 // Markdown writes results as tables of GitHub's Markdown, for the summary of a
@@ -154,13 +155,7 @@ func markdownDisruption(b *strings.Builder, d *harness.DisruptionResult) {
 	}
 }
 
-// special are the characters that format, or that end a cell.
-var special = strings.NewReplacer(
-	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`, "#", `\#`, "~", `\~`,
-	"<", "&lt;", ">", "&gt;", "&", "&amp;",
-)
-
-func plain(text string) string { return special.Replace(oneLine(text)) }
+func plain(text string) string { return page.Markdown(text) }
 
 func code(text string) string { return strings.ReplaceAll(oneLine(text), "`", "'") }
 

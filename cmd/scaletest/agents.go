@@ -27,7 +27,7 @@ func agents(fs *flag.FlagSet) action {
 	fs.BoolVar(&o.ReportOff, "report-off", false, "report at the end that the agents shut down, as those of a stopped workspace do")
 	fs.DurationVar(&o.Heartbeat, "heartbeat", 5*time.Second, "`time` between two lines of how it goes")
 
-	return func(ctx context.Context, stdio streams) error {
+	return func(ctx context.Context, _ []string, stdio streams) error {
 		if *greedy {
 			o.Metadata = agentfleet.Greedy
 		}

@@ -29,7 +29,7 @@ func cleanup(fs *flag.FlagSet) action {
 	timeout := fs.Duration("timeout", 0, "time for all deletions, 0 is no limit (default CODER_SCALETEST_CLEANUP_TIMEOUT, or 30m)")
 	jobTimeout := fs.Duration("job-timeout", 0, "time for one deletion, 0 is no limit (default CODER_SCALETEST_CLEANUP_JOB_TIMEOUT, or 5m)")
 
-	return func(ctx context.Context, stdio streams) error {
+	return func(ctx context.Context, _ []string, stdio streams) error {
 		given := map[string]bool{}
 		fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 		if err := mistakes(o, given, *atATime, *timeout, *jobTimeout); err != nil {

@@ -15,11 +15,11 @@ import (
 // following serves the page of a stream that another process writes.
 func following(fs *flag.FlagSet) action {
 	addr := fs.String("addr", "127.0.0.1:0", "`address` to serve the page at; port 0 is any free one")
-	return func(ctx context.Context, stdio streams) error {
-		if fs.NArg() != 1 {
+	return func(ctx context.Context, args []string, stdio streams) error {
+		if len(args) != 1 {
 			return usageError{errors.New("want the path of one stream.ndjson")}
 		}
-		file, err := os.Open(fs.Arg(0))
+		file, err := os.Open(args[0])
 		if err != nil {
 			return fmt.Errorf("follow the run: %w", err)
 		}

@@ -22,9 +22,9 @@ type command struct {
 	setup         func(fs *flag.FlagSet) action
 }
 
-// action does the work of a subcommand. A [usageError] means that it was asked
+// action does the work of a subcommand, with what is not flags. A [usageError] means that it was asked
 // for something that makes no sense.
-type action func(ctx context.Context, stdio streams) error
+type action func(ctx context.Context, args []string, stdio streams) error
 
 // streams are where a command writes: out is for programs, err for people.
 type streams struct{ out, err io.Writer }
@@ -33,12 +33,21 @@ func commands() []command {
 	return []command{
 		{"agents", "play the agents of workspaces that have no machine", "", agents},
 		{"cleanup", "delete what scale tests have left on a deployment", "", cleanup},
+		{"compare", "hold runs of now against runs of before", "OLD... -- NEW...", comparing},
 		{"live", "serve a page that follows the stream of a run", "STREAM", following},
 		{"report", "make a report of results, or of the stream of a run that was killed", "FILE|FOLDER...", reporting},
 		{"serve", "run an embedded Coder deployment until it is stopped", "", serve},
 		{"version", "print the version", "", version},
 	}
 }
+
+// codedError has an exit code of its own.
+type codedError struct {
+	error
+	code int
+}
+
+func (e codedError) Unwrap() error { return e.error }
 
 // usageError is the mistake of whoever typed the command.
 type usageError struct{ error }
@@ -86,28 +95,50 @@ func (c command) run(ctx context.Context, args []string, stdio streams) int {
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // the flag package would print all flags after an error
 	do := c.setup(fs)
-	err := fs.Parse(args)
+	rest, err := parse(fs, args)
 	if errors.Is(err, flag.ErrHelp) {
 		c.help(fs, stdio.out)
 		return exitOK
 	}
-	if err == nil && fs.NArg() > 0 && c.args == "" {
-		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	if err == nil && len(rest) > 0 && c.args == "" {
+		err = fmt.Errorf("unexpected argument %q", rest[0])
 	}
 	if err != nil {
 		err = usageError{fmt.Errorf("%w: see scaletest help %s", err, c.name)}
 	} else {
-		err = do(ctx, stdio)
+		err = do(ctx, rest, stdio)
 	}
 	if err == nil {
 		return exitOK
 	}
 	fmt.Fprintf(stdio.err, "scaletest %s: %s\n", c.name, strings.ReplaceAll(err.Error(), "\n", "; "))
-	var usage usageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}
+	if coded, ok := errors.AsType[codedError](err); ok {
+		return coded.code
+	}
 	return exitError
+}
+
+// parse takes flags from among the arguments, and returns the others. "--" is one
+// of those: it parts them.
+func parse(fs *flag.FlagSet, args []string) (rest []string, err error) {
+	for len(args) > 0 {
+		if args[0] == "--" || args[0] == "-" || !strings.HasPrefix(args[0], "-") {
+			rest, args = append(rest, args[0]), args[1:]
+			continue
+		}
+		if err := fs.Parse(args); err != nil {
+			return nil, err
+		}
+		left := fs.Args()
+		if before := args[len(args)-len(left)-1]; before == "--" { // Parse has taken it
+			left = args[len(args)-len(left)-1:]
+		}
+		args = left
+	}
+	return rest, nil
 }
 
 func help(w io.Writer) {

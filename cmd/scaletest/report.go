@@ -27,11 +27,11 @@ func reporting(fs *flag.FlagSet) action {
 		facts[name] = value
 		return nil
 	})
-	return func(_ context.Context, stdio streams) error {
+	return func(_ context.Context, args []string, stdio streams) error {
 		if !slices.Contains(report.Formats(), *format) {
 			return usageError{fmt.Errorf("-format is %q, want one of %s", *format, strings.Join(report.Formats(), ", "))}
 		}
-		results, err := report.Read(fs.Args()...)
+		results, err := report.Read(args...)
 		if err != nil {
 			return err
 		}

@@ -29,7 +29,7 @@ func serve(fs *flag.FlagSet) action {
 	fs.Uint64Var(&cfg.Seed, "seed", 0, "decides everything random")
 	withParent := fs.Bool("exit-with-parent", false, "end when the process that started this one is gone")
 
-	return func(ctx context.Context, stdio streams) error {
+	return func(ctx context.Context, _ []string, stdio streams) error {
 		parent := os.Getppid()
 		if err := cfg.Validate(); err != nil {
 			return usageError{err}

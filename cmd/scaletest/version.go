@@ -10,7 +10,7 @@ import (
 
 // version prints what this program was built from.
 func version(*flag.FlagSet) action {
-	return func(_ context.Context, stdio streams) error {
+	return func(_ context.Context, _ []string, stdio streams) error {
 		built := "(unknown)"
 		if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 			built = info.Main.Version
