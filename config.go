@@ -72,6 +72,12 @@ type Config struct {
 	DisruptCommand     string // CODER_SCALETEST_DISRUPT_COMMAND, a line for sh: see Target.Disruption
 	DisruptUndoCommand string // CODER_SCALETEST_DISRUPT_UNDO_COMMAND, what takes it back
 
+	// About are facts of the deployment that it does not tell itself, for the row of
+	// the public table and for every report: CODER_SCALETEST_ENVIRONMENT ("environment"),
+	// _SERVER_CPU ("cpu"), _SERVER_MEMORY ("memory"), _SERVER_REPLICAS ("replicas") and
+	// _SERVER_DATABASE ("database").
+	About map[string]string
+
 	Thresholds map[string][]harness.Threshold // CODER_SCALETEST_THRESHOLDS, by scenario
 	Outputs    []Output                       // CODER_SCALETEST_OUTPUTS, default text
 	Artifacts  string                         // CODER_SCALETEST_ARTIFACTS
@@ -133,6 +139,7 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		TracePropagate:     p.boolean("TRACE_PROPAGATE"),
 		DisruptCommand:     p.text("DISRUPT_COMMAND"),
 		DisruptUndoCommand: p.text("DISRUPT_UNDO_COMMAND"),
+		About:              p.about(),
 		Thresholds:         p.thresholds("THRESHOLDS"),
 		Outputs:            p.outputs("OUTPUTS"),
 		Artifacts:          p.text("ARTIFACTS"),

@@ -116,6 +116,19 @@ func (p *envParser) dashboard() DashboardOptions {
 	return o
 }
 
+// about reads what people know of a deployment, and it does not say.
+func (p *envParser) about() map[string]string {
+	about := map[string]string{}
+	for fact, name := range map[string]string{
+		"environment": "ENVIRONMENT", "cpu": "SERVER_CPU", "memory": "SERVER_MEMORY", "replicas": "SERVER_REPLICAS", "database": "SERVER_DATABASE",
+	} {
+		if value := p.text(name); value != "" {
+			about[fact] = value
+		}
+	}
+	return about
+}
+
 // parameters reads what Coder's own command line reads.
 func (p *envParser) parameters() []coder.BuildParameter {
 	values := map[string]string{}

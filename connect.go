@@ -3,6 +3,7 @@ package scaletest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -182,6 +183,7 @@ func (t *Target) info() map[string]string {
 	if t.embedded == nil {
 		info["url"] = t.cfg.URL
 	}
+	maps.Copy(info, t.cfg.About)
 	return info
 }
 

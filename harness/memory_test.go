@@ -3,6 +3,7 @@ package harness_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/traffic/histogram"
 )
 
 // heapPerUser is what the package promises, without the runner's own.
@@ -76,4 +78,43 @@ func BenchmarkMemoryPerUser(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// recorded is a source with a histogram of its own, as a pump has.
+type recorded struct{ h histogram.Histogram }
+
+func (r *recorded) Collect(into *harness.Collection) { into.Action(work, &r.h, &r.h, 0) }
+
+// BenchmarkMemoryOfSamples counts the memory of a run that is streamed, once when
+// 10^6 samples are recorded and once when 10^9 are, beside what a list of the
+// latter would take.
+func BenchmarkMemoryOfSamples(b *testing.B) {
+	var few, many int64
+	for b.Loop() {
+		plan := planOf(harness.AllAtOnce(1), harness.RunnerFunc(func(_ context.Context, rec *harness.Recorder) error {
+			src := &recorded{}
+			rec.Observe(src)
+			record := func(n int) {
+				for i := range n {
+					src.h.Record(time.Duration(i%1e6) * time.Microsecond)
+				}
+			}
+			record(1e6)
+			few, _ = inUse()
+			record(1e9 - 1e6)
+			many, _ = inUse()
+			return nil
+		}))
+		plan.Stream = io.Discard
+		r, err := harness.Start(b.Context(), plan)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Wait()
+	}
+	b.ReportMetric(float64(few), "heap-1e6-B")
+	b.ReportMetric(float64(many), "heap-1e9-B")
+	b.ReportMetric(float64(many-few), "growth-B")
+	b.ReportMetric(8e9, "baseline-list-B")
+	b.ReportMetric(0, "ns/op")
 }

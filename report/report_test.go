@@ -46,6 +46,8 @@ var formats = map[string]func(io.Writer, *harness.Result) error{
 	"csv":      func(w io.Writer, r *harness.Result) error { return report.CSV(w, r) },
 	"junit":    func(w io.Writer, r *harness.Result) error { return report.JUnit(w, r) },
 	"markdown": func(w io.Writer, r *harness.Result) error { return report.Markdown(w, r) },
+	"github":   func(w io.Writer, r *harness.Result) error { return report.GitHub(w, r) },
+	"row":      func(w io.Writer, r *harness.Result) error { return report.Row(w, r) },
 	"bench":    func(w io.Writer, r *harness.Result) error { return report.Bench(w, r) },
 }
 
@@ -197,6 +199,15 @@ func TestScriptsForCodersUtilityFindTheirKeys(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(text(t, "json", passed())), &m))
 	assert.EqualValues(t, 4100000, m.Runs["terminals/passed"].Metrics["bytes_read"])
 	assert.EqualValues(t, 4096000, m.Runs["terminals/passed"].Metrics["bytes_written"])
+}
+
+func TestARowIsFilledInFromTheDeploymentAndItsMetrics(t *testing.T) {
+	res := drawn(60, 5)
+	res.Server.Series = append(res.Server.Series, harness.Series{Name: "provisioner_jobs", Of: "a", Points: [][2]float64{{1, 2}, {2, 7}}}, harness.Series{Name: "provisioner_jobs", Of: "b", Points: [][2]float64{{1, 3}}})
+	res.Target["database"], res.Target["environment"] = "db|1", "Kubernetes (GKE)"
+	res.Server.Facts["cpu"], res.Server.Facts["memory"] = "2 cores", "4 GB"
+	require.Contains(t, text(t, "row", res), `| Kubernetes (GKE) | 2 cores | 4 GB | 1 | db\|1 | 4 | 10 | 200 | v2.37.0 | Nov 23, 2026 |`+"\n")
+	require.NotContains(t, text(t, "row", res), "blank")
 }
 
 func TestTextsFromElsewhereDoNotBreakTheFormat(t *testing.T) {

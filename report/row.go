@@ -14,15 +14,15 @@ var rowColumns = []struct {
 	value func(*harness.Result) string
 	want  string // what would fill it in
 }{
-	{"Environment", known("environment"), "CODER_SCALETEST_ENVIRONMENT, such as Kubernetes (GKE)"},
-	{"Coder CPU", known("cpu"), "CODER_SCALETEST_SERVER_CPU, such as 4 cores"},
-	{"Coder RAM", known("memory"), "CODER_SCALETEST_SERVER_MEMORY, such as 8 GB"},
-	{"Coder Replicas", known("replicas"), "CODER_SCALETEST_SERVER_REPLICAS, such as 2"},
-	{"Database", known("database"), "CODER_SCALETEST_SERVER_DATABASE, such as db-custom-2-7680"},
-	{"Users", rowUsers, "a scenario with users"},
-	{"Concurrent builds", rowBuilds, "coderd's metrics, or a scenario that builds"},
-	{"Concurrent connections (terminal/SSH)", rowConnections, "a scenario with terminals, SSH or apps"},
-	{"Coder Version", known("version"), "a deployment that tells its version"},
+	{"Environment", known("environment"), "set CODER_SCALETEST_ENVIRONMENT, such as Kubernetes (GKE)"},
+	{"Coder CPU", known("cpu"), "set CODER_SCALETEST_SERVER_CPU, such as 4 cores"},
+	{"Coder RAM", known("memory"), "set CODER_SCALETEST_SERVER_MEMORY, such as 8 GB"},
+	{"Coder Replicas", known("replicas"), "set CODER_SCALETEST_SERVER_REPLICAS, such as 2"},
+	{"Database", known("database"), "set CODER_SCALETEST_SERVER_DATABASE, such as db-custom-2-7680"},
+	{"Users", rowUsers, "a scenario with users would tell"},
+	{"Concurrent builds", rowBuilds, "coderd's metrics would tell"},
+	{"Concurrent connections (terminal/SSH)", rowConnections, "a scenario with terminals, SSH or apps would tell"},
+	{"Coder Version", known("version"), "the deployment would tell"},
 	{"Last tested", func(res *harness.Result) string { return res.StartedAt.UTC().Format("Jan 2, 2006") }, ""},
 }
 
@@ -54,7 +54,7 @@ func Row(w io.Writer, results ...*harness.Result) error {
 	lead := "\n"
 	for _, c := range rowColumns {
 		if blank[c.title] {
-			fmt.Fprintf(&b, "%s- %s is blank: %s would fill it in.\n", lead, c.title, c.want)
+			fmt.Fprintf(&b, "%s- %s is blank: %s.\n", lead, c.title, c.want)
 			lead = ""
 		}
 	}
