@@ -272,7 +272,7 @@ func (p *partial) generator(g *GeneratorSecond) {
 func (p *partial) observation(at float64, o *StreamObservation) {
 	seen := Observation{Facts: o.Facts, Notes: o.Notes}
 	for _, v := range o.Values {
-		seen.Values = append(seen.Values, Value{v.Series, v.Of, v.Unit, v.Value})
+		seen.Values = append(seen.Values, Value(v))
 	}
 	p.side.add(at, seen, o.Failed)
 }

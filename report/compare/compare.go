@@ -31,10 +31,10 @@ type Options struct {
 func (o Options) Validate() error {
 	var errs []error
 	if o.Alpha < 0 || o.Alpha >= 1 || math.IsNaN(o.Alpha) {
-		errs = append(errs, fmt.Errorf("Alpha is %v, want more than 0 (or 0, which is 0.05) and less than 1", o.Alpha))
+		errs = append(errs, fmt.Errorf("option Alpha is %v, want more than 0 (or 0, which is 0.05) and less than 1", o.Alpha))
 	}
 	if o.Confidence < 0 || o.Confidence >= 1 || math.IsNaN(o.Confidence) {
-		errs = append(errs, fmt.Errorf("Confidence is %v, want more than 0 (or 0, which is 0.95) and less than 1", o.Confidence))
+		errs = append(errs, fmt.Errorf("option Confidence is %v, want more than 0 (or 0, which is 0.95) and less than 1", o.Confidence))
 	}
 	return errors.Join(errs...)
 }
