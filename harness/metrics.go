@@ -20,6 +20,8 @@ type metrics struct {
 	known   map[Source]bool
 
 	collecting sync.Mutex // sources are asked one at a time
+
+	exemplars exemplars
 }
 
 type metricShard struct {

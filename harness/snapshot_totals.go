@@ -25,12 +25,26 @@ type Totals struct {
 	// EventsDropped are the ones that this process was too slow for. Both are 0
 	// for a scenario of a [Result], which does not keep them.
 	EventsIntended, EventsDropped int64
+
+	// Connections are those of [Recorder.Connected]; nil if there never were any.
+	Connections *ConnectionTotals
+}
+
+// ConnectionTotals are a scenario's connections that last.
+type ConnectionTotals struct {
+	Open           int64 // now; 0 for a scenario of a [Result]
+	Lost, Restored int64 // times that one was
 }
 
 // ActionTotals are an action's sums. The times are of successes.
 type ActionTotals struct {
 	Response, Service *histogram.Histogram
 	Errors            int64
+
+	// Exemplars are successes that lead to their traces, the shortest response
+	// first: the newest of each octave of response time. They are nil without a
+	// [Tracer] whose spans are [IdentifiedSpan], and for an action of a [Result].
+	Exemplars []Exemplar
 }
 
 // Totals are the sums of all scenarios until this snapshot, those included that
@@ -43,10 +57,12 @@ func (s Snapshot) Totals() []Totals {
 		t := m.totals
 		out[i] = Totals{
 			Scenario: m.of.Name, Users: m.active, Ready: m.ready, Iterations: m.iterations,
-			Iteration: t.iteration.sums(), Setup: allSums(m.of.setup.totals().actions), Actions: allSums(t.actions),
+			Iteration: t.iteration.sums(), Setup: allSums(m.of.setup.totals().actions, m.of.run.exemplars(m.of.setup)),
+			Actions:  allSums(t.actions, m.of.exemplars()),
 			Counters: t.counters, Lag: &t.lag,
 			BytesIntended: t.bytesIntended, BytesAchieved: t.bytesAchieved,
 			EventsIntended: t.sourceIntended, EventsDropped: t.sourceDropped,
+			Connections: m.connections.totals(),
 		}
 	}
 	return out
@@ -69,6 +85,7 @@ func (r *Result) Totals() []Totals {
 			out[i].Actions[name] = a.totals()
 		}
 		out[i].addBytes(s.Throughput)
+		out[i].addConnections(s.Connections)
 		for _, p := range []*Part{s.WarmUp, s.CoolDown} {
 			if p != nil {
 				out[i].add(p)
@@ -91,6 +108,25 @@ func (t *Totals) add(p *Part) {
 	}
 	t.Lag = sum(t.Lag, p.Lag.Histogram)
 	t.addBytes(p.Throughput)
+	t.addConnections(p.Connections)
+}
+
+func (t *Totals) addConnections(c *Connections) {
+	if c == nil {
+		return
+	}
+	if t.Connections == nil {
+		t.Connections = &ConnectionTotals{}
+	}
+	t.Connections.Lost += c.Lost
+	t.Connections.Restored += c.Restored
+}
+
+func (s connectionSums) totals() *ConnectionTotals {
+	if s.opened == 0 {
+		return nil
+	}
+	return &ConnectionTotals{Open: s.open, Lost: s.lost, Restored: s.restored}
 }
 
 func (t *Totals) addBytes(o *Throughput) {
@@ -101,7 +137,7 @@ func (t *Totals) addBytes(o *Throughput) {
 }
 
 func (a ActionTotals) plus(o ActionResult) ActionTotals {
-	return ActionTotals{sum(a.Response, o.Response.Histogram), sum(a.Service, o.Service.Histogram), a.Errors + o.Errors}
+	return ActionTotals{Response: sum(a.Response, o.Response.Histogram), Service: sum(a.Service, o.Service.Histogram), Errors: a.Errors + o.Errors}
 }
 
 // sum is of copies: a result's histograms stay what they are.
@@ -112,7 +148,7 @@ func sum(a, b *histogram.Histogram) *histogram.Histogram {
 }
 
 func (a ActionResult) totals() ActionTotals {
-	return ActionTotals{orNone(a.Response.Histogram), orNone(a.Service.Histogram), a.Errors}
+	return ActionTotals{Response: orNone(a.Response.Histogram), Service: orNone(a.Service.Histogram), Errors: a.Errors}
 }
 
 func orNone(h *histogram.Histogram) *histogram.Histogram {
@@ -122,12 +158,16 @@ func orNone(h *histogram.Histogram) *histogram.Histogram {
 	return h
 }
 
-func (s *series) sums() ActionTotals { return ActionTotals{&s.response, &s.service, s.errors} }
+func (s *series) sums() ActionTotals {
+	return ActionTotals{Response: &s.response, Service: &s.service, Errors: s.errors}
+}
 
-func allSums(of map[string]*series) map[string]ActionTotals {
+func allSums(of map[string]*series, exemplars map[string][]Exemplar) map[string]ActionTotals {
 	out := make(map[string]ActionTotals, len(of))
 	for name, s := range of {
-		out[name] = s.sums()
+		sums := s.sums()
+		sums.Exemplars = exemplars[name]
+		out[name] = sums
 	}
 	return out
 }

@@ -61,3 +61,25 @@ func TestTotalsOfWhatNeverHappenedAreEmpty(t *testing.T) {
 	require.Zero(t, t1[0].Actions["work"].Response.Count(), "a histogram that is not kept is an empty one")
 	require.Zero(t, t1[0].Lag.Count())
 }
+
+func TestTotalsSayWhatBecomesOfConnections(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := planOf(harness.AllAtOnce(20), losing(5, 2*time.Second))
+		p.Scenarios[0].WarmUp = 6 * time.Second // the losses are before its end
+		all := map[int]harness.ConnectionTotals{}
+		p.OnSnapshot = func(s harness.Snapshot) { all[int(s.Elapsed.Seconds()+0.5)] = *s.Totals()[0].Connections }
+		end := run(t, p).Totals()[0].Connections
+		require.Equal(t, harness.ConnectionTotals{Open: 20}, all[5])
+		require.Equal(t, harness.ConnectionTotals{Open: 15, Lost: 5}, all[7])
+		require.Equal(t, harness.ConnectionTotals{Open: 20, Lost: 5, Restored: 5}, all[9])
+		require.Equal(t, &harness.ConnectionTotals{Lost: 5, Restored: 5}, end, "sums of all parts")
+	})
+}
+
+func TestTotalsOfAScenarioWithoutConnectionsSayNothingOfThem(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := planOf(harness.AllAtOnce(1), takes(2*time.Second))
+		p.OnSnapshot = func(s harness.Snapshot) { require.Nil(t, s.Totals()[0].Connections) }
+		require.Nil(t, run(t, p).Totals()[0].Connections)
+	})
+}

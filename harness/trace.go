@@ -127,6 +127,9 @@ func (r *Recorder) doTraced(ctx context.Context, a Action, f func(context.Contex
 	end = r.run.now()
 	returned = true
 	span.End(err, err != nil && r.isCut(err))
+	if err == nil {
+		r.exemplify(span, a, end, end-start)
+	}
 	return start, end, err
 }
 

@@ -83,6 +83,12 @@ func (s span) ID() string {
 	return "trace " + c.TraceID().String() + ", span " + c.SpanID().String()
 }
 
+// TraceIDs implements [harness.IdentifiedSpan].
+func (s span) TraceIDs() (trace [16]byte, id [8]byte, sampled bool) {
+	c := s.SpanContext()
+	return c.TraceID(), c.SpanID(), c.IsSampled()
+}
+
 // Inject puts the context's span on the headers of a request, as W3C's Trace
 // Context has it, so that the server's spans become part of the trace. Without a
 // span it puts nothing.
