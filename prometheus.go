@@ -67,6 +67,7 @@ func (t *Target) serveMetrics(plan *harness.Plan, c *console) (*runMetrics, erro
 		c.printf("metrics     %s\n", m.server.URL())
 	}
 	plan.OnSnapshot = chain(plan.OnSnapshot, exporter.Observe)
+	plan.OnPhase = chain(plan.OnPhase, exporter.Phase)
 	return m, nil
 }
 

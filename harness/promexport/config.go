@@ -29,6 +29,12 @@ type Config struct {
 	// Counters are further metrics of counters, the same.
 	Counters []Counter
 
+	// MaxNames is how many actions of a scenario's setup, actions of its load, and
+	// counters have series of their own: the first by which a scrape finds them.
+	// The rest is summed up under the name "other". It also bounds disruptions,
+	// of which the rest is left out. 0 means [DefaultMaxNames].
+	MaxNames int
+
 	// NoProcess leaves go_* and process_* out, for a process that shows them
 	// elsewhere.
 	NoProcess bool
@@ -66,6 +72,10 @@ var DefaultBuckets = []float64{
 	.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
 }
 
+// DefaultMaxNames is more than all runners of this module have together, and
+// keeps a scenario below 10,000 series, whatever names are made up.
+const DefaultMaxNames = 100
+
 var metricName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // Validate reports everything that is wrong.
@@ -90,6 +100,9 @@ func (c Config) Validate() error {
 		if math.IsNaN(b) || math.IsInf(b, 0) || b <= 0 || i > 0 && b <= c.Buckets[i-1] {
 			errs = append(errs, fmt.Errorf("the bound Buckets[%d] is %v, want finite numbers of more than 0 that rise", i, b))
 		}
+	}
+	if c.MaxNames < 0 {
+		errs = append(errs, fmt.Errorf("MaxNames is %d, want 0 (%d) or more", c.MaxNames, DefaultMaxNames))
 	}
 	for _, d := range c.Durations {
 		name("a duration", d.Name, d.Help)
@@ -123,4 +136,6 @@ var builtin = map[string]bool{
 	"setup_failures_total": true, "stuck_total": true, "action_seconds": true, "action_service_seconds": true,
 	"action_errors_total": true, "lag_seconds": true, "bytes_intended_total": true, "bytes_achieved_total": true,
 	"events_intended_total": true, "events_dropped_total": true, "counted_total": true,
+	"phase": true, "disruption": true,
+	"connections": true, "connections_lost_total": true, "connections_restored_total": true,
 }

@@ -24,7 +24,7 @@ func Example() {
 	defer server.Close(context.Background())
 
 	run, err := harness.Start(context.Background(), harness.Plan{
-		OnSnapshot: exporter.Observe,
+		OnSnapshot: exporter.Observe, OnPhase: exporter.Phase,
 		Scenarios: []harness.Scenario{{
 			Name: "people", Schedule: harness.AllAtOnce(3),
 			Runner: func(int) (harness.Runner, error) { return person{}, nil },

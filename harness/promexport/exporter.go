@@ -6,8 +6,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/internal/fold"
 	"github.com/coderscale/scaletest/traffic/histogram"
 )
 
@@ -25,6 +27,8 @@ type Exporter struct {
 	runID   string
 	verdict string // "running" until the end
 	final   bool
+	phases  phases
+	names   map[string]*fold.Names // by scenario and kind
 
 	scraped     chan struct{}
 	scrapedOnce sync.Once
@@ -42,8 +46,12 @@ func New(cfg Config) (*Exporter, error) {
 	if cfg.Buckets == nil {
 		cfg.Buckets = DefaultBuckets
 	}
+	if cfg.MaxNames == 0 {
+		cfg.MaxNames = DefaultMaxNames
+	}
 	e := &Exporter{
-		cfg: cfg, registry: prometheus.NewRegistry(), descs: map[string]*prometheus.Desc{},
+		names: map[string]*fold.Names{},
+		cfg:   cfg, registry: prometheus.NewRegistry(), descs: map[string]*prometheus.Desc{},
 		started: time.Now(), verdict: "running", scraped: make(chan struct{}),
 	}
 	e.describe()
@@ -65,6 +73,8 @@ func (e *Exporter) describe() {
 		e.descs[name] = prometheus.NewDesc(e.cfg.Namespace+"_"+name, help, labels, nil)
 	}
 	add("run_info", "The run: its identity, its name, and its verdict, which is running until the end.", "run_id", "name", "verdict")
+	add("phase", "1 for the phase that the run is in, 0 for the others.", "phase")
+	add("disruption", "1 for how far a disruption is: active, undone or recovered; 0 for the others.", "disruption", "state")
 	add("users", "Users who run an iteration now.", "scenario")
 	add("users_ready", "Users whose setup succeeded.", "scenario")
 	add("iterations_started_total", "Iterations that started.", "scenario")
@@ -81,6 +91,9 @@ func (e *Exporter) describe() {
 	add("bytes_achieved_total", "Payload that was sent.", "scenario")
 	add("events_intended_total", "Events that were meant to happen, such as the ticks of terminals.", "scenario")
 	add("events_dropped_total", "Events that did not happen because the generator was too slow.", "scenario")
+	add("connections", "Connections that last and are open now.", "scenario")
+	add("connections_lost_total", "Times that a connection was lost.", "scenario")
+	add("connections_restored_total", "Times that a connection came back.", "scenario")
 	add("counted_total", "What runners counted, by the counter's name.", "scenario", "counter")
 	for _, d := range e.cfg.Durations {
 		add(d.Name, d.Help, "scenario", "action")
@@ -112,6 +125,8 @@ func (e *Exporter) Finish(res *harness.Result) {
 		for _, before := range e.totals { // what a result does not keep
 			if before.Scenario == totals[i].Scenario {
 				totals[i].EventsIntended, totals[i].EventsDropped = before.EventsIntended, before.EventsDropped
+				keepExemplars(totals[i].Setup, before.Setup)
+				keepExemplars(totals[i].Actions, before.Actions)
 			}
 		}
 	}
@@ -132,9 +147,11 @@ func (e *Exporter) Describe(out chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector].
 func (e *Exporter) Collect(out chan<- prometheus.Metric) {
 	e.mu.Lock()
-	totals, runID, verdict := e.totals, e.runID, e.verdict
+	totals, runID, verdict := e.fold(e.totals), e.runID, e.verdict
+	phases := e.phases.clone()
 	e.mu.Unlock()
 	c := collection{e, out}
+	c.phases(phases)
 	if runID != "" {
 		c.gauge("run_info", 1, runID, e.cfg.Name, verdict)
 	}
@@ -149,7 +166,7 @@ type collection struct {
 	out chan<- prometheus.Metric
 }
 
-func (c collection) scenario(t harness.Totals) {
+func (c collection) scenario(t folded) {
 	it := t.Iterations
 	c.gauge("users", float64(t.Users), t.Scenario)
 	c.gauge("users_ready", float64(t.Ready), t.Scenario)
@@ -157,22 +174,27 @@ func (c collection) scenario(t harness.Totals) {
 	c.counter("iterations_total", it.Succeeded, t.Scenario, "succeeded")
 	c.counter("iterations_total", it.Failed, t.Scenario, "failed")
 	c.counter("iterations_total", it.Interrupted, t.Scenario, "interrupted")
-	c.histogram("iteration_seconds", t.Iteration.Response, t.Scenario)
+	c.histogram("iteration_seconds", t.Iteration.Response, nil, t.Scenario)
 	c.counter("iterations_dropped_total", it.Dropped, t.Scenario)
 	c.counter("setup_failures_total", it.SetupFailed, t.Scenario)
 	c.counter("stuck_total", it.Stuck, t.Scenario)
-	c.histogram("lag_seconds", t.Lag, t.Scenario)
+	c.histogram("lag_seconds", t.Lag, nil, t.Scenario)
 	c.counter("bytes_intended_total", t.BytesIntended, t.Scenario)
 	c.counter("bytes_achieved_total", t.BytesAchieved, t.Scenario)
 	c.counter("events_intended_total", t.EventsIntended, t.Scenario)
 	c.counter("events_dropped_total", t.EventsDropped, t.Scenario)
-	c.actions(t.Scenario, "setup", t.Setup)
-	c.actions(t.Scenario, "load", t.Actions)
-	for name, n := range t.Counters {
+	if n := t.Connections; n != nil {
+		c.gauge("connections", float64(n.Open), t.Scenario)
+		c.counter("connections_lost_total", n.Lost, t.Scenario)
+		c.counter("connections_restored_total", n.Restored, t.Scenario)
+	}
+	c.actions(t.Scenario, "setup", t.setup)
+	c.actions(t.Scenario, "load", t.load)
+	for name, n := range t.counters {
 		c.counter("counted_total", n, t.Scenario, name)
 	}
 	for _, d := range c.cfg.Durations {
-		c.duration(t, d)
+		c.duration(t.Totals, d)
 	}
 	for _, m := range c.cfg.Counters { // from 0 on, or the first increase could not be seen
 		c.counter(m.Name, t.Counters[m.Counter], t.Scenario)
@@ -181,8 +203,8 @@ func (c collection) scenario(t harness.Totals) {
 
 func (c collection) actions(scenario, phase string, actions map[string]harness.ActionTotals) {
 	for name, a := range actions {
-		c.histogram("action_seconds", a.Response, scenario, phase, name)
-		c.histogram("action_service_seconds", a.Service, scenario, phase, name)
+		c.responses("action_seconds", a, scenario, phase, name)
+		c.services("action_service_seconds", a, scenario, phase, name)
 		c.counter("action_errors_total", a.Errors, scenario, phase, name)
 	}
 }
@@ -194,15 +216,25 @@ func (c collection) duration(t harness.Totals, d Duration) {
 		if !ok {
 			continue
 		}
-		h := a.Response
+		times := c.responses
 		if d.Service {
-			h = a.Service
+			times = c.services
 		}
-		c.histogram(d.Name, h, t.Scenario, label)
+		times(d.Name, a, t.Scenario, label)
 		if d.Errors != "" {
 			c.counter(d.Errors, a.Errors, t.Scenario, label)
 		}
 	}
+}
+
+func (c collection) responses(name string, a harness.ActionTotals, labels ...string) {
+	response := func(e harness.Exemplar) time.Duration { return e.Response }
+	c.histogram(name, a.Response, exemplarsOf(a.Exemplars, response), labels...)
+}
+
+func (c collection) services(name string, a harness.ActionTotals, labels ...string) {
+	service := func(e harness.Exemplar) time.Duration { return e.Service }
+	c.histogram(name, a.Service, exemplarsOf(a.Exemplars, service), labels...)
 }
 
 func (c collection) gauge(name string, v float64, labels ...string) {
@@ -213,8 +245,8 @@ func (c collection) counter(name string, n int64, labels ...string) {
 	c.send(name)(prometheus.NewConstMetricWithCreatedTimestamp(c.descs[name], prometheus.CounterValue, float64(n), c.started, labels...))
 }
 
-func (c collection) histogram(name string, h *histogram.Histogram, labels ...string) {
-	c.send(name)(newDurations(c.descs[name], h, c.cfg.Buckets, c.started, labels...))
+func (c collection) histogram(name string, h *histogram.Histogram, exemplars []*dto.Exemplar, labels ...string) {
+	c.send(name)(newDurations(c.descs[name], h, exemplars, c.cfg.Buckets, c.started, labels...))
 }
 
 // send sends a metric, or why there is none.

@@ -172,10 +172,15 @@ func recorded(durations ...time.Duration) *harness.Result {
 func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
 	e, err := promexport.New(everything)
 	require.NoError(t, err)
-	e.Finish(recorded(time.Millisecond))
+	e.Phase("load")
+	e.Phase("disruption lose-replica")
+	res := recorded(time.Millisecond)
+	res.Scenarios[0].Connections = &harness.Connections{Count: 3, Lost: 2, Restored: 1}
+	e.Finish(res)
 	var families []*dto.MetricFamily
 	for _, f := range gather(t, e) {
 		families = append(families, f)
+		assert.NotEmpty(t, f.GetHelp(), f.GetName())
 	}
 	problems, err := promlint.NewWithMetricFamilies(families).Lint()
 	require.NoError(t, err)
@@ -242,13 +247,13 @@ func TestClassicBucketsCanBeLeftOut(t *testing.T) {
 
 func TestEverythingWrongWithAConfigurationIsSaid(t *testing.T) {
 	_, err := promexport.New(promexport.Config{
-		Namespace: "Coder!", Buckets: []float64{0, 1, 1, math.NaN()},
+		MaxNames: -1, Namespace: "Coder!", Buckets: []float64{0, 1, 1, math.NaN()},
 		Durations: []promexport.Duration{{Name: "users", Help: "h", Actions: map[string]string{"a": "x", "b": "x"}}, {Name: "d_seconds"}},
 		Counters:  []promexport.Counter{{Name: "c-total", Help: "h", Counter: "c"}, {Name: "n_total", Help: "h"}, {Name: "n_total", Help: "h", Counter: "c"}},
 	})
 	require.Error(t, err)
 	for _, want := range []string{
-		`Namespace is "Coder!"`, "Buckets[0] is 0", "Buckets[2] is 1", "Buckets[3] is NaN", `two metrics are named "users"`,
+		"MaxNames is -1", `Namespace is "Coder!"`, "Buckets[0] is 0", "Buckets[2] is 1", "Buckets[3] is NaN", `two metrics are named "users"`,
 		`the duration "users" has two actions with the same label`, `a duration "d_seconds" has no Help`, `the duration "d_seconds" has no Actions`,
 		`a counter is named "c-total"`, `the counter "n_total" is made of no Counter`, `two metrics are named "n_total"`,
 	} {

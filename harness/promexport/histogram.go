@@ -21,21 +21,22 @@ const zero = 8e-9
 type durations struct {
 	prometheus.Metric // native
 	classic           []*dto.Bucket
+	exemplars         []*dto.Exemplar
 }
 
-// Write adds the classic buckets to the native ones.
+// Write adds the classic buckets and the exemplars to the native ones.
 func (d durations) Write(out *dto.Metric) error {
 	if err := d.Metric.Write(out); err != nil {
 		return err
 	}
-	out.Histogram.Bucket = d.classic
+	out.Histogram.Bucket, out.Histogram.Exemplars = d.classic, d.exemplars
 	return nil
 }
 
 // newDurations puts a histogram's buckets, which are less than 1 % wide, into
 // wider ones by their lower end, so that what took exactly as long as a bound is
 // within it.
-func newDurations(desc *prometheus.Desc, h *histogram.Histogram, bounds []float64, since time.Time, labels ...string) (prometheus.Metric, error) {
+func newDurations(desc *prometheus.Desc, h *histogram.Histogram, exemplars []*dto.Exemplar, bounds []float64, since time.Time, labels ...string) (prometheus.Metric, error) {
 	native := map[int]int64{}
 	counts := make([]uint64, len(bounds))
 	var count, zeros uint64
@@ -72,7 +73,8 @@ func newDurations(desc *prometheus.Desc, h *histogram.Histogram, bounds []float6
 		n := below
 		classic[i] = &dto.Bucket{UpperBound: &bound, CumulativeCount: &n}
 	}
-	return durations{metric, classic}, nil
+	classic, exemplars = withExemplars(classic, exemplars, count, native)
+	return durations{metric, classic, exemplars}, nil
 }
 
 // nativeIndex is the bucket of a value: bucket i ends at 2^(i/2^schema), which

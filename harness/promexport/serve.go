@@ -13,9 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/push"
 )
 
-// Handler answers scrapes.
+// Handler answers scrapes: in OpenMetrics or protobuf, where Prometheus asks for
+// them, with exemplars.
 func (e *Exporter) Handler() http.Handler {
-	scrapes := promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{})
+	scrapes := promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
 		final := e.final
