@@ -7,6 +7,8 @@ import (
 	"math"
 	"regexp"
 	"slices"
+
+	"github.com/coderscale/scaletest/internal/progress"
 )
 
 // Config configures an [Exporter]. The zero value is useful.
@@ -74,7 +76,7 @@ var DefaultBuckets = []float64{
 
 // DefaultMaxNames is more than all runners of this module have together, and
 // keeps a scenario below 10,000 series, whatever names are made up.
-const DefaultMaxNames = 100
+const DefaultMaxNames = progress.DefaultMaxNames
 
 var metricName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 

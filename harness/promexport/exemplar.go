@@ -1,9 +1,9 @@
 package promexport
 
 import (
+	"cmp"
 	"math"
 	"slices"
-	"sort"
 	"time"
 	"unicode/utf8"
 
@@ -12,23 +12,22 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/traffic/histogram"
 )
 
 // exemplarRunes bound an exemplar's labels, by OpenMetrics: a scraper refuses the
 // whole answer for one that has more.
 const exemplarRunes = 128
 
-// keepExemplars takes over what a result does not keep.
-func keepExemplars(to, from map[string]harness.ActionTotals) {
-	for name, a := range to {
-		a.Exemplars = from[name].Exemplars
-		to[name] = a
-	}
+// timed is an exemplar whose value is exact.
+type timed struct {
+	time.Duration
+	*dto.Exemplar
 }
 
 // exemplarsOf are exemplars by one of their times, the shortest first.
-func exemplarsOf(list []harness.Exemplar, of func(harness.Exemplar) time.Duration) []*dto.Exemplar {
-	var out []*dto.Exemplar
+func exemplarsOf(list []harness.Exemplar, of func(harness.Exemplar) time.Duration) []timed {
+	var out []timed
 	for _, e := range list {
 		labels := []*dto.LabelPair{
 			{Name: proto.String("trace_id"), Value: proto.String(e.Trace)},
@@ -39,55 +38,47 @@ func exemplarsOf(list []harness.Exemplar, of func(harness.Exemplar) time.Duratio
 			runes += utf8.RuneCountInString(l.GetName() + l.GetValue())
 		}
 		if runes <= exemplarRunes && e.Trace != "" {
-			out = append(out, &dto.Exemplar{Label: labels, Value: proto.Float64(of(e).Seconds()), Timestamp: timestamppb.New(e.At)})
+			out = append(out, timed{of(e), &dto.Exemplar{Label: labels, Value: proto.Float64(of(e).Seconds()), Timestamp: timestamppb.New(e.At)}})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *dto.Exemplar) int {
-		switch {
-		case a.GetValue() < b.GetValue():
-			return -1
-		case a.GetValue() > b.GetValue():
-			return 1
-		}
-		return a.Timestamp.AsTime().Compare(b.Timestamp.AsTime())
-	})
+	slices.SortStableFunc(out, func(a, b timed) int { return cmp.Compare(a.Duration, b.Duration) })
 	return out
 }
 
-// withExemplars gives each classic bucket the newest exemplar in it, and returns
-// those for the native ones. What is not in the histogram yet, because it ended
-// after the snapshot, has none.
-func withExemplars(classic []*dto.Bucket, list []*dto.Exemplar, count uint64, native map[int]int64) ([]*dto.Bucket, []*dto.Exemplar) {
-	if len(list) == 0 {
-		return classic, nil
-	}
-	bounds := len(classic)
-	var beyond *dto.Bucket
-	var kept []*dto.Exemplar
-	for _, e := range list {
-		// The histogram knows it by the lower end of a narrow bucket.
-		if i := nativeIndex(e.GetValue()); native[i] == 0 && native[i-1] == 0 {
+// placed are the exemplars of a histogram.
+type placed struct {
+	waiting []timed // the shortest first
+	all     []*dto.Exemplar
+	classic map[int]*dto.Exemplar // the newest of each bucket
+}
+
+// place takes those in one of the histogram's own buckets. What is in none,
+// because it ended after the snapshot, is left out.
+func (p *placed) place(b histogram.Bucket, classic int) {
+	for len(p.waiting) > 0 && p.waiting[0].Duration <= b.High {
+		e := p.waiting[0]
+		p.waiting = p.waiting[1:]
+		if e.Duration < b.Low {
 			continue
 		}
-		kept = append(kept, e)
-		if bounds == 0 {
-			continue
+		p.all = append(p.all, e.Exemplar)
+		if p.classic == nil {
+			p.classic = map[int]*dto.Exemplar{}
 		}
-		i := sort.Search(bounds, func(i int) bool { return e.GetValue() <= classic[i].GetUpperBound() })
-		b := beyond
-		switch {
-		case i < bounds:
-			b = classic[i]
-		case beyond == nil:
-			beyond = &dto.Bucket{UpperBound: proto.Float64(math.Inf(1)), CumulativeCount: &count}
-			b = beyond
-		}
-		if b.Exemplar == nil || b.Exemplar.Timestamp.AsTime().Before(e.Timestamp.AsTime()) {
-			b.Exemplar = e
+		if before := p.classic[classic]; before == nil || before.Timestamp.AsTime().Before(e.Timestamp.AsTime()) {
+			p.classic[classic] = e.Exemplar
 		}
 	}
-	if beyond != nil {
-		classic = append(classic, beyond)
+}
+
+// give gives classic buckets their exemplars. What is beyond all bounds needs a
+// bucket for its own.
+func (p *placed) give(classic []*dto.Bucket, count uint64) []*dto.Bucket {
+	for i, b := range classic {
+		b.Exemplar = p.classic[i]
 	}
-	return classic, kept
+	if e := p.classic[len(classic)]; e != nil && len(classic) > 0 {
+		classic = append(classic, &dto.Bucket{UpperBound: proto.Float64(math.Inf(1)), CumulativeCount: &count, Exemplar: e})
+	}
+	return classic
 }

@@ -6,10 +6,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	dto "github.com/prometheus/client_model/go"
 
 	"github.com/coderscale/scaletest/harness"
-	"github.com/coderscale/scaletest/internal/fold"
+	"github.com/coderscale/scaletest/internal/progress"
 	"github.com/coderscale/scaletest/traffic/histogram"
 )
 
@@ -22,14 +21,7 @@ type Exporter struct {
 	descs    map[string]*prometheus.Desc // by name, without the namespace
 	started  time.Time
 
-	mu      sync.Mutex
-	totals  []harness.Totals
-	runID   string
-	verdict string // "running" until the end
-	final   bool
-	phases  phases
-	names   map[string]*fold.Names // by scenario and kind
-
+	run         *progress.Run
 	scraped     chan struct{}
 	scrapedOnce sync.Once
 }
@@ -50,9 +42,8 @@ func New(cfg Config) (*Exporter, error) {
 		cfg.MaxNames = DefaultMaxNames
 	}
 	e := &Exporter{
-		names: map[string]*fold.Names{},
-		cfg:   cfg, registry: prometheus.NewRegistry(), descs: map[string]*prometheus.Desc{},
-		started: time.Now(), verdict: "running", scraped: make(chan struct{}),
+		cfg: cfg, registry: prometheus.NewRegistry(), descs: map[string]*prometheus.Desc{},
+		started: time.Now(), run: progress.New(cfg.MaxNames), scraped: make(chan struct{}),
 	}
 	e.describe()
 	own := []prometheus.Collector{e}
@@ -107,31 +98,10 @@ func (e *Exporter) describe() {
 }
 
 // Observe takes a snapshot's sums. It is what [harness.Plan.OnSnapshot] wants.
-func (e *Exporter) Observe(s harness.Snapshot) {
-	totals := s.Totals()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.final {
-		e.totals, e.runID = totals, s.RunID
-	}
-}
+func (e *Exporter) Observe(s harness.Snapshot) { e.run.Observe(s) }
 
 // Finish takes the final numbers and the verdict.
-func (e *Exporter) Finish(res *harness.Result) {
-	totals := res.Totals()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for i := range totals {
-		for _, before := range e.totals { // what a result does not keep
-			if before.Scenario == totals[i].Scenario {
-				totals[i].EventsIntended, totals[i].EventsDropped = before.EventsIntended, before.EventsDropped
-				keepExemplars(totals[i].Setup, before.Setup)
-				keepExemplars(totals[i].Actions, before.Actions)
-			}
-		}
-	}
-	e.totals, e.runID, e.verdict, e.final = totals, res.RunID, string(res.Verdict), true
-}
+func (e *Exporter) Finish(res *harness.Result) { e.run.Finish(res) }
 
 // Scraped is closed when the final numbers have been read: a scrape that began
 // after [Exporter.Finish] has been answered.
@@ -146,17 +116,14 @@ func (e *Exporter) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (e *Exporter) Collect(out chan<- prometheus.Metric) {
-	e.mu.Lock()
-	totals, runID, verdict := e.fold(e.totals), e.runID, e.verdict
-	phases := e.phases.clone()
-	e.mu.Unlock()
+	now := e.run.Now()
 	c := collection{e, out}
-	c.phases(phases)
-	if runID != "" {
-		c.gauge("run_info", 1, runID, e.cfg.Name, verdict)
+	c.phases(now)
+	if now.RunID != "" {
+		c.gauge("run_info", 1, now.RunID, e.cfg.Name, now.Verdict)
 	}
-	for _, t := range totals {
-		c.scenario(t)
+	for _, s := range now.Scenarios {
+		c.scenario(s)
 	}
 }
 
@@ -166,7 +133,7 @@ type collection struct {
 	out chan<- prometheus.Metric
 }
 
-func (c collection) scenario(t folded) {
+func (c collection) scenario(t progress.Scenario) {
 	it := t.Iterations
 	c.gauge("users", float64(t.Users), t.Scenario)
 	c.gauge("users_ready", float64(t.Ready), t.Scenario)
@@ -188,16 +155,16 @@ func (c collection) scenario(t folded) {
 		c.counter("connections_lost_total", n.Lost, t.Scenario)
 		c.counter("connections_restored_total", n.Restored, t.Scenario)
 	}
-	c.actions(t.Scenario, "setup", t.setup)
-	c.actions(t.Scenario, "load", t.load)
-	for name, n := range t.counters {
+	c.actions(t.Scenario, "setup", t.Setup)
+	c.actions(t.Scenario, "load", t.Actions)
+	for name, n := range t.Counters {
 		c.counter("counted_total", n, t.Scenario, name)
 	}
 	for _, d := range c.cfg.Durations {
-		c.duration(t.Totals, d)
+		c.duration(t.All, d)
 	}
 	for _, m := range c.cfg.Counters { // from 0 on, or the first increase could not be seen
-		c.counter(m.Name, t.Counters[m.Counter], t.Scenario)
+		c.counter(m.Name, t.All.Counters[m.Counter], t.Scenario)
 	}
 }
 
@@ -245,7 +212,7 @@ func (c collection) counter(name string, n int64, labels ...string) {
 	c.send(name)(prometheus.NewConstMetricWithCreatedTimestamp(c.descs[name], prometheus.CounterValue, float64(n), c.started, labels...))
 }
 
-func (c collection) histogram(name string, h *histogram.Histogram, exemplars []*dto.Exemplar, labels ...string) {
+func (c collection) histogram(name string, h *histogram.Histogram, exemplars []timed, labels ...string) {
 	c.send(name)(newDurations(c.descs[name], h, exemplars, c.cfg.Buckets, c.started, labels...))
 }
 

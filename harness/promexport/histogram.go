@@ -36,11 +36,12 @@ func (d durations) Write(out *dto.Metric) error {
 // newDurations puts a histogram's buckets, which are less than 1 % wide, into
 // wider ones by their lower end, so that what took exactly as long as a bound is
 // within it.
-func newDurations(desc *prometheus.Desc, h *histogram.Histogram, exemplars []*dto.Exemplar, bounds []float64, since time.Time, labels ...string) (prometheus.Metric, error) {
+func newDurations(desc *prometheus.Desc, h *histogram.Histogram, exemplars []timed, bounds []float64, since time.Time, labels ...string) (prometheus.Metric, error) {
 	native := map[int]int64{}
 	counts := make([]uint64, len(bounds))
 	var count, zeros uint64
 	var sum float64
+	examples := placed{waiting: exemplars}
 	next, index, end := 0, 0, 0.0 // the classic bucket, the native one, and where that ends
 	for b := range h.Buckets() {  // shortest first
 		count += b.Count
@@ -61,6 +62,7 @@ func newDurations(desc *prometheus.Desc, h *histogram.Histogram, exemplars []*dt
 		if next < len(bounds) {
 			counts[next] += b.Count
 		}
+		examples.place(b, next)
 	}
 	metric, err := prometheus.NewConstNativeHistogram(desc, count, sum, native, nil, zeros, schema, zero, since, labels...)
 	if err != nil {
@@ -73,8 +75,7 @@ func newDurations(desc *prometheus.Desc, h *histogram.Histogram, exemplars []*dt
 		n := below
 		classic[i] = &dto.Bucket{UpperBound: &bound, CumulativeCount: &n}
 	}
-	classic, exemplars = withExemplars(classic, exemplars, count, native)
-	return durations{metric, classic, exemplars}, nil
+	return durations{metric, examples.give(classic, count), examples.all}, nil
 }
 
 // nativeIndex is the bucket of a value: bucket i ends at 2^(i/2^schema), which

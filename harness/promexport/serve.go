@@ -18,9 +18,7 @@ import (
 func (e *Exporter) Handler() http.Handler {
 	scrapes := promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e.mu.Lock()
-		final := e.final
-		e.mu.Unlock()
+		final := e.run.Final()
 		answer := &status{ResponseWriter: w, code: http.StatusOK}
 		scrapes.ServeHTTP(answer, r)
 		if final && r.Method == http.MethodGet && answer.code == http.StatusOK && answer.err == nil {

@@ -1,22 +1,18 @@
-// Package fold bounds how many names have series of their own.
-package fold
+package progress
 
 // Other is the name under which the rest is summed up.
 const Other = "other"
 
-// Names are the names of one kind that are kept apart. A name that is keeps its
+// names are the names of one kind that are kept apart. A name that is keeps its
 // place for good, because a sum that moves elsewhere looks as if it had begun
 // anew. The zero value keeps none apart. It is not safe for concurrent use.
-type Names struct {
+type names struct {
 	limit int
 	own   map[string]bool
 }
 
-// NewNames keeps the first names apart that it is asked for, limit at most.
-func NewNames(limit int) *Names { return &Names{limit: limit} }
-
-// Of is the name itself, or [Other].
-func (n *Names) Of(name string) string {
+// of is the name itself, or [Other].
+func (n *names) of(name string) string {
 	switch {
 	case name == Other: // or it would be there twice
 	case n.own[name]:
