@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/harness/otelexport"
 	"github.com/coderscale/scaletest/harness/promexport"
 )
 
@@ -43,31 +44,40 @@ func metricNames(test string) promexport.Config {
 	}
 }
 
-// runMetrics are a run's numbers for Prometheus. Nil is for nobody.
+// runMetrics are a run's numbers for Prometheus and OpenTelemetry. Nil is for
+// nobody.
 type runMetrics struct {
 	cfg      Config
-	exporter *promexport.Exporter
+	exporter *promexport.Exporter // nil if only OpenTelemetry wants them
 	server   *promexport.Server
+	otlp     *otelexport.Metrics
 }
 
-// serveMetrics serves what the plan will do, if the environment asks for it.
+// serveMetrics serves and sends what the plan will do, if the environment asks
+// for it.
 func (t *Target) serveMetrics(plan *harness.Plan, c *console) (*runMetrics, error) {
-	if t.cfg.PrometheusAddress == "" && t.cfg.PrometheusPushURL == nil {
-		return nil, nil
-	}
-	exporter, err := promexport.New(metricNames(plan.Name))
+	otlp, err := t.sendMetrics(plan)
 	if err != nil {
 		return nil, err
 	}
-	m := &runMetrics{cfg: t.cfg, exporter: exporter}
-	if t.cfg.PrometheusAddress != "" {
-		if m.server, err = exporter.Serve(t.cfg.PrometheusAddress); err != nil {
-			return nil, errors.New("CODER_SCALETEST_PROMETHEUS_ADDRESS: " + err.Error())
+	m := &runMetrics{cfg: t.cfg, otlp: otlp}
+	if t.cfg.PrometheusAddress == "" && t.cfg.PrometheusPushURL == nil {
+		return m, nil
+	}
+	if m.exporter, err = promexport.New(metricNames(plan.Name)); err == nil && t.cfg.PrometheusAddress != "" {
+		if m.server, err = m.exporter.Serve(t.cfg.PrometheusAddress); err != nil {
+			err = errors.New("CODER_SCALETEST_PROMETHEUS_ADDRESS: " + err.Error())
 		}
+	}
+	if err != nil {
+		m.close()
+		return nil, err
+	}
+	if m.server != nil {
 		c.printf("metrics     %s\n", m.server.URL())
 	}
-	plan.OnSnapshot = chain(plan.OnSnapshot, exporter.Observe)
-	plan.OnPhase = chain(plan.OnPhase, exporter.Phase)
+	plan.OnSnapshot = chain(plan.OnSnapshot, m.exporter.Observe)
+	plan.OnPhase = chain(plan.OnPhase, m.exporter.Phase)
 	return m, nil
 }
 
@@ -79,6 +89,10 @@ const pushTime = 30 * time.Second
 // when somebody has interrupted.
 func (m *runMetrics) finish(ctx context.Context, res *harness.Result, until time.Time, interrupted <-chan struct{}, c *console) error {
 	if m == nil {
+		return nil
+	}
+	flushMetrics(ctx, m.otlp, res, c)
+	if m.exporter == nil {
 		return nil
 	}
 	m.exporter.Finish(res)
@@ -117,10 +131,13 @@ func (m *runMetrics) push(ctx context.Context, address *url.URL) error {
 
 // close frees the address for the next run.
 func (m *runMetrics) close() {
-	if m == nil || m.server == nil {
+	if m == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = m.server.Close(ctx) // a scrape that hangs is cut
+	_ = m.otlp.Shutdown(ctx) // there was no run; after one it does nothing
+	if m.server != nil {
+		_ = m.server.Close(ctx) // a scrape that hangs is cut
+	}
 }

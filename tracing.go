@@ -13,11 +13,7 @@ import (
 // returns sends what is left; it is never nil.
 func (t *Target) trace(tb TB, plan *harness.Plan, c *console) (flush func(), err error) {
 	tb.Helper()
-	about := map[string]string{}
-	for name, value := range t.info() {
-		about["scaletest.target."+name] = value
-	}
-	exporter, err := otelexport.FromEnv(tb.Context(), otelexport.Options{Force: t.cfg.Trace, Attributes: about})
+	exporter, err := otelexport.FromEnv(tb.Context(), otelexport.Options{Force: t.cfg.Trace, Attributes: t.attributes()})
 	if err != nil {
 		return func() {}, err
 	}
@@ -39,6 +35,15 @@ func (t *Target) trace(tb TB, plan *harness.Plan, c *console) (flush func(), err
 			tb.Logf("%v", err)
 		}
 	}, nil
+}
+
+// attributes are what OpenTelemetry is told of the target.
+func (t *Target) attributes() map[string]string {
+	about := map[string]string{}
+	for name, value := range t.info() {
+		about["scaletest.target."+name] = value
+	}
+	return about
 }
 
 // announcer says where to find the run among the traces.

@@ -12,7 +12,7 @@ import (
 // newClient is a client whose connections can be closed when the run is over: a
 // test that looks for goroutines would find those of the SDK's own. It is nil
 // where the environment has certificates, which only that one reads.
-func newClient() *http.Client {
+func newClient(s signal) *http.Client {
 	certificates := slices.ContainsFunc(os.Environ(), func(kv string) bool {
 		name, value, _ := strings.Cut(kv, "=")
 		certificate := strings.HasSuffix(name, "_CERTIFICATE") || strings.HasSuffix(name, "_CLIENT_KEY")
@@ -21,12 +21,12 @@ func newClient() *http.Client {
 	if certificates {
 		return nil
 	}
-	return &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), Timeout: sendTimeout()}
+	return &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), Timeout: s.sendTimeout()}
 }
 
 // sendTimeout bounds one request: the variable holds milliseconds.
-func sendTimeout() time.Duration {
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"} {
+func (s signal) sendTimeout() time.Duration {
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_" + string(s) + "_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"} {
 		if ms, err := strconv.Atoi(strings.TrimSpace(os.Getenv(name))); err == nil && ms > 0 {
 			return time.Duration(ms) * time.Millisecond
 		}

@@ -33,3 +33,31 @@ func ExampleFromEnv() {
 	}
 	// Output: 3
 }
+
+// A run whose numbers go where the OTEL_* variables say.
+func ExampleMetricsFromEnv() {
+	ctx := context.Background()
+	metrics, err := otelexport.MetricsFromEnv(ctx, otelexport.Options{Name: "nightly"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	run, err := harness.Start(ctx, harness.Plan{
+		OnSnapshot: metrics.Observe, OnPhase: metrics.Phase, // they do nothing if no variable asks for metrics
+		Scenarios: []harness.Scenario{{
+			Name: "people", Schedule: harness.AllAtOnce(3),
+			Runner: func(int) (harness.Runner, error) { return person{}, nil },
+		}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	res := run.Wait()
+	metrics.Finish(res)
+	if err := metrics.Shutdown(ctx); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(res.Scenarios[0].Iterations.Succeeded)
+	// Output: 3
+}

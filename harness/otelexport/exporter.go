@@ -5,28 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
-	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/coderscale/scaletest/harness"
 )
 
-// Options configure [FromEnv]. The zero value is useful.
+// Options configure [FromEnv] and [MetricsFromEnv]. The zero value is useful.
 type Options struct {
+	// Name of the run, for metrics. Spans have the plan's.
+	Name string
+
 	// Force exports also where no OTEL_* variable names an endpoint: to a
 	// collector on this machine, http://localhost:4318.
 	Force bool
 
-	// ServiceName is the service.name of the spans, unless OTEL_SERVICE_NAME or
+	// ServiceName is the service.name of what is sent, unless OTEL_SERVICE_NAME or
 	// OTEL_RESOURCE_ATTRIBUTES has one. "" means "scaletest".
 	ServiceName string
 
@@ -54,10 +54,10 @@ func FromEnv(ctx context.Context, o Options) (*Exporter, error) {
 		return nil, err
 	}
 	var options []otlptracehttp.Option
-	if !hasEndpoint() {
+	if !traces.hasEndpoint() {
 		options = append(options, otlptracehttp.WithEndpointURL("http://localhost:4318/v1/traces"))
 	}
-	client := newClient()
+	client := newClient(traces)
 	if client != nil {
 		options = append(options, otlptracehttp.WithHTTPClient(client))
 	}
@@ -65,15 +65,7 @@ func FromEnv(ctx context.Context, o Options) (*Exporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("export traces: %w", err)
 	}
-	attributes := []attribute.KeyValue{attribute.String("service.name", "scaletest")}
-	if o.ServiceName != "" {
-		attributes[0] = attribute.String("service.name", o.ServiceName)
-	}
-	for name, value := range o.Attributes {
-		attributes = append(attributes, attribute.String(name, value))
-	}
-	// The environment comes last and wins.
-	about, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(attributes...), resource.WithFromEnv())
+	about, err := about(ctx, o)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("export traces: %w", err), sender.Shutdown(ctx))
 	}
@@ -97,27 +89,10 @@ const queueSize = 16384
 
 // wanted reports whether somebody wants spans, and what can't be done.
 func wanted(o Options) (bool, error) {
-	env := func(name string) string { return strings.TrimSpace(os.Getenv(name)) }
-	exporter := env("OTEL_TRACES_EXPORTER")
-	if strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") || exporter == "none" || !o.Force && !hasEndpoint() {
+	if traces.unwanted() || !o.Force && !traces.hasEndpoint() {
 		return false, nil
 	}
-	var errs []error
-	if exporter != "" && exporter != "otlp" {
-		errs = append(errs, fmt.Errorf("OTEL_TRACES_EXPORTER is %q, want otlp or none", exporter))
-	}
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
-		if p := env(name); p != "" && p != "http/protobuf" {
-			errs = append(errs, fmt.Errorf("%s is %q, want http/protobuf, which collectors take at port 4318", name, p))
-		}
-	}
-	for _, name := range endpoints { // the SDK would take the default, and say so nowhere
-		if e := env(name); e != "" {
-			if u, err := url.Parse(e); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-				errs = append(errs, fmt.Errorf("%s is not a URL such as http://localhost:4318", name))
-			}
-		}
-	}
+	errs := traces.problems()
 	samplers := []string{"always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"}
 	sampler := strings.ToLower(env("OTEL_TRACES_SAMPLER"))
 	if sampler != "" && !slices.Contains(samplers, sampler) {
@@ -132,12 +107,6 @@ func wanted(o Options) (bool, error) {
 		return false, err
 	}
 	return true, nil
-}
-
-var endpoints = []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
-
-func hasEndpoint() bool {
-	return slices.ContainsFunc(endpoints, func(name string) bool { return strings.TrimSpace(os.Getenv(name)) != "" })
 }
 
 // Tracer is for [harness.Plan]. It is nil for a nil exporter.

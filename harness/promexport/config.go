@@ -70,9 +70,7 @@ type Counter struct {
 
 // DefaultBuckets are bounds from 100 µs, an echo on one machine, to ten minutes,
 // the build of a workspace.
-var DefaultBuckets = []float64{
-	.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
-}
+var DefaultBuckets = slices.Clone(progress.Buckets)
 
 // DefaultMaxNames is more than all runners of this module have together, and
 // keeps a scenario below 10,000 series, whatever names are made up.
