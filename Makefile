@@ -28,8 +28,9 @@ fuzz: ## every fuzz target for FUZZTIME
 serve: ## the embedded deployment as a process of its own
 	$(GO) run ./cmd/scaletest serve
 
-generate: ## the Go of the .proto files, and the schemas of the result files
+generate: ## the Go of the .proto files, the schemas of the result files, and the dashboards
 	$(GO) -C tools build -o ../.protogen ./protogen
 	./.protogen $$(git ls-files '*.proto'); status=$$?; rm -f .protogen; exit $$status
 	$(GO) -C tools build -o ../.schema ./schema
 	./.schema harness Result=result.schema.json StreamRecord=stream.schema.json; status=$$?; rm -f .schema; exit $$status
+	$(GO) -C tools run ./dashboards ../deploy/grafana

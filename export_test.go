@@ -45,3 +45,6 @@ func Bounded(tb TB, b harness.Budget) harness.Budget {
 	(&probing{tb: tb, console: &console{out: output(tb)}}).bound(&b)
 	return b
 }
+
+// MetricNames are the metrics of a run, as Prometheus gets them.
+var MetricNames = metricNames
