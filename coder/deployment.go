@@ -3,6 +3,9 @@ package coder
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -100,4 +103,33 @@ func (c *Client) Metrics(ctx context.Context) (string, error) {
 	var out string
 	err := c.get(ctx, "read the metrics of the deployment", api("debug", "metrics"), nil, &out)
 	return out, err
+}
+
+// MetricsStream is [Client.Metrics] for deployments whose metrics have tens of
+// megabytes: they can be read as they come. They are asked for once, whatever the
+// answer is. Close it.
+//
+// GET /api/v2/debug/metrics
+func (c *Client) MetricsStream(ctx context.Context) (io.ReadCloser, error) {
+	const action = "read the metrics of the deployment"
+	u, err := c.resolve(api("debug", "metrics"), nil)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, c.transportError(action, err)
+	}
+	maps.Copy(req.Header, c.shared.header.Clone())
+	c.Inject(ctx, req.Header)
+	c.authorize(req.Header)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.transportError(action, err)
+	}
+	resp.Request = req // a RoundTripper may leave it out
+	if resp.StatusCode != http.StatusOK {
+		return nil, c.responseError(action, resp)
+	}
+	return resp.Body, nil
 }
