@@ -3,6 +3,7 @@ package codertest
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 )
@@ -93,6 +94,11 @@ type Config struct {
 	// MetadataFlush is how long what agents report of their metadata is collected
 	// before it shows. 0 means 5 s. Before v2.32 nothing is collected.
 	MetadataFlush time.Duration
+
+	// PrometheusAddr is where metrics are served to anybody, as host:port, besides
+	// GET /api/v2/debug/metrics: see [Server.PrometheusURL]. "" means nowhere, and
+	// "127.0.0.1:0" a free port.
+	PrometheusAddr string
 
 	// RelayRegions is how many regions have a relay besides the one of the
 	// deployment, region 999. They are 1001, 1002 and so on. Each has a port of
@@ -201,6 +207,11 @@ func (c Config) Validate() error {
 	}
 	if h := c.AppHost; h != "" && (strings.Count(h, "*") != 1 || !strings.HasPrefix(h, "*") || !strings.HasPrefix(h[1:], ".") && !strings.HasPrefix(h[1:], "-")) {
 		add("AppHost is %q, want a pattern such as *.apps.example.test", h)
+	}
+	if a := c.PrometheusAddr; a != "" {
+		if _, _, err := net.SplitHostPort(a); err != nil {
+			add("PrometheusAddr is %q, want host:port such as 127.0.0.1:2112", a)
+		}
 	}
 	if err := validateRoutes(c.Routes); err != nil {
 		errs = append(errs, err)

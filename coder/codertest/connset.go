@@ -40,6 +40,24 @@ func (s *connSet) len() int {
 	return len(s.conns)
 }
 
+// socket says that a connection has become a WebSocket of this path.
+func (s *connSet) socket(c *trackedConn, path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.path = path
+}
+
+// sockets counts the WebSockets by path.
+func (s *connSet) sockets(into map[string]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if c.path != "" {
+			into[c.path]++
+		}
+	}
+}
+
 type trackingListener struct {
 	net.Listener
 	conns  *connSet
@@ -67,6 +85,7 @@ type trackedConn struct {
 	set    *connSet
 	faults *faults
 	number int
+	path   string // of a WebSocket, guarded by the set
 }
 
 func (c *trackedConn) Read(b []byte) (int, error) {

@@ -51,6 +51,9 @@
 //   - The tailnet: RelayRegions, RelayByWebSocket.
 //   - Agents that somebody else plays: ExternalAgents, StatsInterval,
 //     MetadataFlush.
+//   - Metrics: PrometheusAddr serves them to anybody, besides
+//     GET /api/v2/debug/metrics. What the process uses is also that of whatever
+//     else runs in it, such as the test.
 //   - Repeatability: Seed decides IDs, host keys, times and faults.
 //
 // # What can go wrong meanwhile

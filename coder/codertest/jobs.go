@@ -105,6 +105,7 @@ func (s *Server) dispatch() {
 		j.queue = j.queue[1:]
 		j.running++
 		next.begin(s)
+		s.acquired(next)
 	}
 }
 
@@ -152,6 +153,7 @@ func (s *Server) finish(b *build, status string) {
 	s.jobs.running--
 	s.jobs.last = b
 	b.workspace.template.took(b.transition, t.Sub(*b.started))
+	s.ended(b)
 	s.state.endLogs(&b.logs)
 	if status == "succeeded" {
 		s.settle(b, t)

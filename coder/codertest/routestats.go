@@ -3,7 +3,9 @@ package codertest
 import (
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
+	"time"
 )
 
 // RouteCode is a route with a status that it answered with.
@@ -23,8 +25,17 @@ var appRoutes = map[string]string{
 
 // routeCounts count answers.
 type routeCounts struct {
-	mu sync.Mutex
-	n  map[RouteCode]int64
+	mu    sync.Mutex
+	n     map[RouteCode]int64
+	times times // of those that are no WebSockets
+}
+
+// took notes how long an answer took.
+func (r *routeCounts) took(route string, d time.Duration) {
+	method, path, _ := strings.Cut(route, " ")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.times.add(d.Seconds(), "method", method, "path", path)
 }
 
 func (r *routeCounts) add(k RouteCode) {
@@ -49,7 +60,8 @@ type countedWriter struct {
 	s       *Server
 	r       *http.Request
 	mux     *http.ServeMux
-	route   string // of an app, which no mux knows
+	route   string // of an app, which no mux knows, or that was counted
+	code    int
 	counted bool
 }
 
@@ -66,15 +78,22 @@ func (w *countedWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
+// end counts an answer that nothing was said about, and how long the others took.
+func (w *countedWriter) end(took time.Duration) {
+	w.count(0)
+	if w.code != 0 && w.code != http.StatusSwitchingProtocols {
+		w.s.stats.routes.took(w.route, took)
+	}
+}
+
 // count counts once.
 func (w *countedWriter) count(code int) {
 	if w.counted {
 		return
 	}
-	w.counted = true
-	route := w.route
-	if route == "" {
-		_, route = w.mux.Handler(w.r)
+	w.counted, w.code = true, code
+	if w.route == "" {
+		_, w.route = w.mux.Handler(w.r)
 	}
-	w.s.stats.routes.add(RouteCode{route, code})
+	w.s.stats.routes.add(RouteCode{w.route, code})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -36,7 +37,8 @@ func (s *Server) serveOn(mux *http.ServeMux, w http.ResponseWriter, r *http.Requ
 	defer s.serving.RUnlock()
 	s.stats.requests.Add(1)
 	counted := &countedWriter{ResponseWriter: w, s: s, r: r, mux: mux}
-	defer counted.count(0)
+	began := time.Now()
+	defer func() { counted.end(time.Since(began)) }()
 	s.serve(counted, r)
 	if s.ctx.Err() != nil && !counted.counted {
 		panic(http.ErrAbortHandler) // what was given up at the end gets no answer

@@ -38,6 +38,7 @@ type Server struct {
 	limits   limiter
 	faults   faults
 	jobs     jobs
+	did      jobTimes
 	stats    counters
 	unlimit  atomic.Bool // tests take the limits away
 	replicas []*replica
@@ -46,7 +47,8 @@ type Server struct {
 	apps     appHub
 	ssh      sshHub
 	proxy    *proxyServer // nil without one
-	relay    *relay.Mesh  // that all replicas share
+	metrics  *metricsServer
+	relay    *relay.Mesh // that all replicas share
 	relays   []*relayRegion
 	tailnet  tailnetHub
 	metadata metadataBatch
@@ -95,6 +97,8 @@ func newServer(cfg Config, st *state, key *apiKey) (*Server, error) {
 	s.relay = relay.New(derp.NewPrivateKey())
 	s.tailnet.init()
 	s.toApps = s.farApps()
+	s.did.init()
+	s.stats.routes.times.limits = requestLimits
 	s.jobs.rng = rand.New(rand.NewPCG(cfg.Seed, 0x6a6f6273))
 	s.routes()
 	if err := s.listen(); err != nil {
@@ -133,6 +137,9 @@ func (s *Server) listen() error {
 		}
 	}
 	if err := s.newRelays(); err != nil {
+		return err
+	}
+	if err := s.newMetrics(); err != nil {
 		return err
 	}
 	for _, r := range s.fronts() { // not before they can say where they are
@@ -236,6 +243,7 @@ func (s *Server) Close() {
 			s.balancer.close()
 		}
 		s.ssh.close()
+		s.metrics.close()
 		for _, r := range s.fronts() {
 			r.stop()
 		}

@@ -90,6 +90,10 @@ func (c *call) switchTo(protocol string) (net.Conn, []byte, error) {
 	}
 	if w, ok := c.w.(*countedWriter); ok {
 		w.count(http.StatusSwitchingProtocols)
+		if t, ok := conn.(*trackedConn); ok && protocol == "websocket" {
+			_, path, _ := strings.Cut(w.route, " ")
+			t.set.socket(t, path)
+		}
 	}
 	h := c.w.Header()
 	h.Set("Upgrade", protocol)
