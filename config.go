@@ -55,6 +55,7 @@ type Config struct {
 	Create    CreateOptions    // what to create, and how
 	Connect   ConnectOptions   // the tunnels to hold
 	Dashboard DashboardOptions // how people use the dashboard
+	Server    ServerMetrics    // how the deployment is looked at from its own side
 
 	// HostLogin acts as the token's own user instead of creating users, or
 	// opening sessions for others: CODER_SCALETEST_USE_HOST_LOGIN.
@@ -129,6 +130,7 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		Create:             p.create(),
 		Connect:            p.connect(),
 		Dashboard:          p.dashboard(),
+		Server:             p.serverMetrics(),
 		HostLogin:          p.boolean("USE_HOST_LOGIN"),
 		Scenario:           p.text("SCENARIO"),
 		PrometheusAddress:  p.text("PROMETHEUS_ADDRESS"),

@@ -150,6 +150,11 @@ func (t *Target) carryOut(ctx context.Context, tb TB, plan harness.Plan, c *cons
 		return nil, err
 	}
 	defer page.close()
+	end, err := t.watchServer(&plan, c)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	run, err := harness.Start(ctx, plan)
 	if err != nil {
 		return nil, err

@@ -107,7 +107,8 @@ func (c *Client) Metrics(ctx context.Context) (string, error) {
 
 // MetricsStream is [Client.Metrics] for deployments whose metrics have tens of
 // megabytes: they can be read as they come. They are asked for once, whatever the
-// answer is. Close it.
+// answer is, and over a connection of their own, so that a balancer may choose
+// another replica each time. Close it.
 //
 // GET /api/v2/debug/metrics
 func (c *Client) MetricsStream(ctx context.Context) (io.ReadCloser, error) {
@@ -123,6 +124,7 @@ func (c *Client) MetricsStream(ctx context.Context) (io.ReadCloser, error) {
 	maps.Copy(req.Header, c.shared.header.Clone())
 	c.Inject(ctx, req.Header)
 	c.authorize(req.Header)
+	req.Close = true
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.transportError(action, err)
