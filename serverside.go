@@ -102,6 +102,14 @@ func (s *serverSide) Observe(ctx context.Context) (harness.Observation, error) {
 	return seen, advised(err)
 }
 
+// Describe says what the series are.
+func (s *serverSide) Describe() (out []harness.Description) {
+	for _, d := range coderdmetrics.Describe() {
+		out = append(out, harness.Description{Series: d.Series, Means: d.Means})
+	}
+	return out
+}
+
 // advised says by which variable a refusal is got around.
 func advised(err error) error {
 	switch {

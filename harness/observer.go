@@ -22,6 +22,18 @@ type Observer interface {
 	Observe(ctx context.Context) (Observation, error)
 }
 
+// Describer is an [Observer] that says what its series are, in the order in which
+// they should be shown.
+type Describer interface {
+	Describe() []Description
+}
+
+// Description says what a series is.
+type Description struct {
+	Series string `json:"series"`
+	Means  string `json:"means"` // as "cores that the server used"
+}
+
 // Observation is what can be seen at one instant.
 type Observation struct {
 	Values []Value
@@ -49,7 +61,11 @@ type ServerResult struct {
 	Failed       int               `json:"failed"`       // that returned an error
 	Facts        map[string]string `json:"facts"`
 	Notes        []string          `json:"notes"` // what was not seen, and why
-	Series       []Series          `json:"series"`
+
+	// Descriptions are of the series that there are, as far as the observer has them.
+	Descriptions []Description `json:"descriptions,omitempty"`
+
+	Series []Series `json:"series"`
 }
 
 // Series is a number over time.
@@ -93,15 +109,24 @@ type observing struct {
 
 // serverSide collects observations.
 type serverSide struct {
-	result ServerResult
-	index  map[[2]string]int
+	result    ServerResult
+	described []Description
+	index     map[[2]string]int
 }
 
-func newServerSide(interval time.Duration) serverSide {
+func newServerSide(interval time.Duration, described []Description) serverSide {
 	return serverSide{
 		ServerResult{Interval: interval.Seconds(), Facts: map[string]string{}, Notes: []string{}, Series: []Series{}},
-		map[[2]string]int{},
+		described, map[[2]string]int{},
 	}
+}
+
+// describe is what an observer says of its series.
+func describe(o Observer) []Description {
+	if d, ok := o.(Describer); ok {
+		return d.Describe()
+	}
+	return nil
 }
 
 // observe begins to look, if the plan has an observer. It returns nil otherwise.
@@ -110,7 +135,7 @@ func (r *Run) observe(ctx context.Context) *observing {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	o := &observing{run: r, cancel: cancel, done: make(chan struct{}), side: newServerSide(r.plan.ObserveEvery)}
+	o := &observing{run: r, cancel: cancel, done: make(chan struct{}), side: newServerSide(r.plan.ObserveEvery, describe(r.plan.Observer))}
 	go o.look(ctx)
 	return o
 }
@@ -206,12 +231,20 @@ func (s *serverSide) addValue(at float64, v Value) {
 	series.Points = append(series.Points, [2]float64{thousandths(at), digits(v.Value)})
 }
 
-// seen is a copy, with the series in the order of their names.
+// seen is a copy, with the series in the order of their descriptions, and of their
+// names where there are none.
 func (s *serverSide) seen() *ServerResult {
 	res := s.result
 	res.Series, res.Notes, res.Facts = slices.Clone(res.Series), slices.Clone(res.Notes), maps.Clone(res.Facts)
+	place := map[string]int{}
+	for i, d := range s.described {
+		place[d.Series] = i - len(s.described)
+		if slices.ContainsFunc(res.Series, func(of Series) bool { return of.Name == d.Series }) {
+			res.Descriptions = append(res.Descriptions, d)
+		}
+	}
 	slices.SortStableFunc(res.Series, func(a, b Series) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Of, b.Of))
+		return cmp.Or(place[a.Name]-place[b.Name], strings.Compare(a.Name, b.Name), strings.Compare(a.Of, b.Of))
 	})
 	return &res
 }

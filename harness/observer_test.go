@@ -1,6 +1,7 @@
 package harness_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -50,6 +51,35 @@ func TestObservationsAreOnTheTimeAxisOfTheRun(t *testing.T) {
 		}
 		require.Equal(t, 0.333333, res.Find("share", "").Points[0][1])
 		require.Nil(t, res.Find("cpu", "b"))
+	})
+}
+
+// describing is an observer that says what its series are.
+type describing struct{ looker }
+
+func (describing) Describe() []harness.Description {
+	return []harness.Description{{Series: "zebras", Means: "zebras in the field"}, {Series: "cpu", Means: "cores"}, {Series: "none", Means: "never seen"}}
+}
+
+func TestSeriesAreInTheOrderOfTheirDescriptions(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		plan := planOf(harness.AllAtOnce(1), takes(time.Second))
+		plan.Observer = describing{func(context.Context) (harness.Observation, error) {
+			return harness.Observation{Values: []harness.Value{{Series: "ants"}, {Series: "cpu", Of: "b"}, {Series: "cpu", Of: "a"}, {Series: "zebras"}}}, nil
+		}}
+		var out bytes.Buffer
+		plan.Stream = &out
+		res := run(t, plan)
+		var names []string
+		for _, s := range res.Server.Series {
+			names = append(names, s.Name+s.Of)
+		}
+		require.Equal(t, []string{"zebras", "cpua", "cpub", "ants"}, names)
+		require.Equal(t, []harness.Description{{Series: "zebras", Means: "zebras in the field"}, {Series: "cpu", Means: "cores"}}, res.Server.Descriptions)
+		text := out.Bytes()
+		partial, err := harness.ReadStream(bytes.NewReader(text[:bytes.LastIndexByte(text[:len(text)-1], '\n')+1]))
+		require.NoError(t, err)
+		require.Equal(t, res.Server, partial.Server)
 	})
 }
 

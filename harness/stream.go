@@ -39,6 +39,7 @@ type StreamStart struct {
 	Configuration map[string]string `json:"configuration"`
 	Scenarios     []StreamScenario  `json:"scenarios"`
 	ObserveEvery  float64           `json:"observe_every,omitempty"` // seconds; absent without an observer
+	Descriptions  []Description     `json:"descriptions,omitempty"`  // of an observer's series
 }
 
 // StreamScenario is a scenario of the plan.
@@ -133,7 +134,7 @@ func (r *Run) openStream() *stream {
 		Scenarios: []StreamScenario{},
 	}
 	if r.plan.Observer != nil {
-		start.ObserveEvery = r.plan.ObserveEvery.Seconds()
+		start.ObserveEvery, start.Descriptions = r.plan.ObserveEvery.Seconds(), describe(r.plan.Observer)
 	}
 	for i, sr := range r.scenarios {
 		s.last[i] = streamMark{load: &marks{totals: newTotals()}, setup: newTotals()}

@@ -182,7 +182,7 @@ func (p *partial) first(line []byte) error {
 		p.scenarios[s.Name] = ps
 	}
 	p.start = rec.Start
-	p.side = newServerSide(time.Duration(rec.Start.ObserveEvery * 1e9))
+	p.side = newServerSide(time.Duration(rec.Start.ObserveEvery*1e9), rec.Start.Descriptions)
 	return nil
 }
 

@@ -161,21 +161,78 @@ func (c *charter) server() (ids []string) {
 		}
 		byName[s.Name] = append(byName[s.Name], s)
 	}
+	means := map[string]string{}
+	for _, d := range c.res.Server.Descriptions {
+		means[d.Series] = d.Means
+	}
 	for _, name := range names {
-		ids = append(ids, c.add(c.series(name, byName[name])))
+		if of, ok := strings.CutSuffix(name, limitSuffix); ok && byName[of] != nil {
+			continue // it is a line in the chart of what it limits
+		}
+		chart := c.series(name, sentence(means[name]), oncePerNumber(byName[name]))
+		if high := limitOf(byName[name+limitSuffix]); high > 0 {
+			chart.Limits = append(chart.Limits, page.Limit{Label: "limit of a replica", Value: high})
+		}
+		ids = append(ids, c.add(chart))
 	}
 	return ids
 }
 
+// limitSuffix is how the series of a limit is named after what it limits.
+const limitSuffix = "_limit"
+
+// limitOf is the highest of a replica.
+func limitOf(all []*harness.Series) (high float64) {
+	for _, s := range all {
+		if s.Of != "" || len(all) == 1 {
+			high = max(high, peak(s))
+		}
+	}
+	return high
+}
+
+// oncePerNumber leaves the whole out where it is of one replica.
+func oncePerNumber(all []*harness.Series) []*harness.Series {
+	if len(all) == 2 && all[0].Of == "" && slices.Equal(all[0].Points, all[1].Points) {
+		return all[1:]
+	}
+	return all
+}
+
+// sentence makes one of a description.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
+// words of the names of series that are not written as they are spoken.
+var words = map[string]string{
+	"cpu": "CPU", "api": "API", "db": "Database", "derp": "Relay (DERP)", "gc": "Garbage collection", "p50": "p50", "p95": "p95", "p99": "p99", "tx": "transactions",
+}
+
+// spoken is a name of a series as a title.
+func spoken(name string) string {
+	parts := strings.Split(name, "_")
+	for i, part := range parts {
+		if w, ok := words[part]; ok {
+			parts[i] = w
+		}
+	}
+	text := strings.Join(parts, " ")
+	return strings.ToUpper(text[:min(1, len(text))]) + text[min(1, len(text)):]
+}
+
 // series draws those of one name, the largest first.
-func (c *charter) series(name string, all []*harness.Series) page.Chart {
-	chart := page.Chart{ID: "v-" + name, Title: strings.ReplaceAll(name, "_", " "), Unit: unitOf(all[0].Unit)}
+func (c *charter) series(name, means string, all []*harness.Series) page.Chart {
+	chart := page.Chart{ID: "v-" + name, Title: spoken(name), Unit: unitOf(all[0].Unit), Note: means}
 	if !c.live {
 		slices.SortStableFunc(all, func(a, b *harness.Series) int { return cmp.Compare(peak(b), peak(a)) })
 	}
 	if more := len(all) - mostLines; more > 0 && !c.live {
 		all = all[:mostLines]
-		chart.Note = fmt.Sprintf("And %d more, which are lower.", more)
+		chart.Note = strings.TrimSpace(chart.Note + fmt.Sprintf(" And %d more, which are lower.", more))
 	}
 	var lines []timedLine // replicas are seen at instants of their own
 	for n, s := range all {
@@ -235,6 +292,10 @@ func peak(s *harness.Series) (high float64) {
 // unitOf is what the page knows a unit as.
 func unitOf(unit string) page.Unit {
 	switch u := page.Unit(unit); u {
+	case "share":
+		return page.Share
+	case "seconds/s": // so much of each second
+		return page.Share
 	case page.Seconds, page.Bytes, page.PerSecond, page.BytesRate, page.Cores, page.Share:
 		return u
 	}

@@ -173,7 +173,7 @@ func TestScreenReadersAreToldWhatChartsShow(t *testing.T) {
 	assert.Zero(t, found.NoLanguage)
 	assert.Zero(t, found.Headings, "headings that skip a level")
 	assert.Zero(t, found.DuplicateIDs)
-	assert.Regexp(t, `^cpu\. replica 1: 0\.\d+ cores to 1\.\d+ cores, .* at the end\. Arrow keys move along it\.$`, found.Label)
+	assert.Regexp(t, `^CPU\. replica 1: 0\.\d+ cores to 1\.\d+ cores, .* at the end\. Arrow keys move along it\.$`, found.Label)
 }
 
 // TestAPageOfAnHourLoads is a note of what it prints: machines differ.

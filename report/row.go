@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/coderscale/scaletest/harness"
@@ -15,8 +16,8 @@ var rowColumns = []struct {
 	want  string // what would fill it in
 }{
 	{"Environment", known("environment"), "set CODER_SCALETEST_ENVIRONMENT, such as Kubernetes (GKE)"},
-	{"Coder CPU", known("cpu"), "set CODER_SCALETEST_SERVER_CPU, such as 4 cores"},
-	{"Coder RAM", known("memory"), "set CODER_SCALETEST_SERVER_MEMORY, such as 8 GB"},
+	{"Coder CPU", rowCPU, "set CODER_SCALETEST_SERVER_CPU, such as 4 cores"},
+	{"Coder RAM", rowMemory, "set CODER_SCALETEST_SERVER_MEMORY, such as 8 GB"},
 	{"Coder Replicas", known("replicas"), "set CODER_SCALETEST_SERVER_REPLICAS, such as 2"},
 	{"Database", known("database"), "set CODER_SCALETEST_SERVER_DATABASE, such as db-custom-2-7680"},
 	{"Users", rowUsers, "a scenario with users would tell"},
@@ -77,6 +78,28 @@ func known(name string) func(*harness.Result) string {
 	}
 }
 
+// rowCPU is what the target says, or the cores that each replica may use.
+func rowCPU(res *harness.Result) string {
+	if v := res.Target["cpu"]; v != "" || res.Server == nil {
+		return v
+	}
+	if n := res.Server.Facts["cores_per_replica"]; n != "" {
+		return n + " cores"
+	}
+	return ""
+}
+
+// rowMemory is what the target says, or the limit of each replica.
+func rowMemory(res *harness.Result) string {
+	if v := res.Target["memory"]; v != "" || res.Server == nil {
+		return v
+	}
+	if n, err := strconv.ParseFloat(res.Server.Facts["memory_limit_bytes"], 64); err == nil {
+		return fmt.Sprintf("%.4g GB", n/1e9)
+	}
+	return ""
+}
+
 // rowUsers are all users of a run: those of scenarios side by side, once each.
 func rowUsers(res *harness.Result) string {
 	users := 0
@@ -91,7 +114,7 @@ func rowUsers(res *harness.Result) string {
 
 // rowBuilds is the most jobs that provisioners worked on at the same time.
 func rowBuilds(res *harness.Result) string {
-	if n, ok := highest(res.Server, "provisioner_jobs"); ok {
+	if n, ok := highest(res.Server, "jobs_running"); ok {
 		return fmt.Sprintf("%.0f", n)
 	}
 	return ""

@@ -30,7 +30,7 @@ type Chart struct {
 // Unit is what a chart's values are of.
 type Unit string
 
-// The units that are shown in steps of a thousand, or of 1,024.
+// The units. Numbers are shown in steps of a thousand.
 const (
 	Seconds   Unit = "seconds"
 	Bytes     Unit = "bytes"

@@ -50,7 +50,7 @@ const show = (unit, v) => {
   if (v == null || Number.isNaN(v)) return "–";
   switch (unit) {
     case "seconds": return seconds(v);
-    case "bytes": return steps(v, 1024, [" B", " KiB", " MiB", " GiB", " TiB"]);
+    case "bytes": return steps(v, 1000, [" B", " kB", " MB", " GB", " TB"]);
     case "bytes/s": return steps(v, 1000, [" B/s", " kB/s", " MB/s", " GB/s"]);
     case "1/s": return steps(v, 1000, ["/s", "k/s", "M/s", "G/s"]);
     case "cores": return digits(v) + (Math.abs(v) === 1 ? " core" : " cores");
