@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -20,4 +21,33 @@ func ExampleCSV() {
 	// ab12,TestLogin,pass,people,iteration,iteration,0,0,,,,,,,,,,,,,,,,
 	// ab12,TestLogin,pass,people,lag,lag,0,,,,,,,,,,,,,,,,,
 	// ab12,TestLogin,pass,people,counter,logins,20,,,,,,,,,,,,,,,,,
+}
+
+func ExampleHTML() {
+	// One page of all runs in a folder, also of those that were killed.
+	results, err := report.Read("testdata/result_v1.json")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	file, err := os.CreateTemp("", "report-*.html")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.Remove(file.Name())
+	if err := errors.Join(report.HTML(file, results...), file.Close()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(results), "run")
+	// Output: 1 run
+}
+
+func ExampleGitHub() {
+	res := &harness.Result{Name: "TestTerminals", Verdict: harness.Fail, Reasons: []string{"terminals: echo: p(99)<250ms is broken: 312ms"}}
+	if err := report.GitHub(os.Stdout, res); err != nil {
+		fmt.Println(err)
+	}
+	// Output: ::error title=TestTerminals%3A fail::terminals: echo: p(99)<250ms is broken: 312ms
 }
