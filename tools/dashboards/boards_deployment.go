@@ -51,7 +51,7 @@ var resourcesRow = row{title: "coderd", panels: []panel{
 	graph("Goroutines", "Of a replica.", "short", q("go_goroutines{@coderd}"+ofCoderd, "{{pod}} {{instance}}")),
 	graph("Open files", "Sockets among them, and how many a replica may have.", "short",
 		q("process_open_fds{@coderd}"+ofCoderd, "{{pod}} {{instance}}"), q("process_max_fds{@coderd}"+ofCoderd, "{{pod}} {{instance}} limit")),
-	graph("Garbage collection, longest pause", "Of the last ones.", "s", q(`go_gc_duration_seconds{@coderd,quantile="1"}`+ofCoderd, "{{pod}} {{instance}}")),
+	graph("Garbage collection, longest pause", "Of the last ones.", "s", q(`go_gc_duration_seconds{@coderd,quantile=~"1|1.0"}`+ofCoderd, "{{pod}} {{instance}}")),
 }}
 
 var databaseRow = row{title: "Database", panels: []panel{

@@ -95,7 +95,7 @@ var generatorRow = row{title: "Generators", panels: []panel{
 	graph("CPU", "Cores that a generator uses.", "short", q("rate(process_cpu_seconds_total{@generator}[@])"+ofGenerators, "{{pod}} {{instance}}")),
 	graph("Memory", "Resident memory of a generator.", "bytes", q("process_resident_memory_bytes{@generator}"+ofGenerators, "{{pod}} {{instance}}")),
 	graph("Goroutines", "Of a generator.", "short", q("go_goroutines{@generator}"+ofGenerators, "{{pod}} {{instance}}")),
-	graph("Garbage collection, longest pause", "Of the last ones.", "s", q(`go_gc_duration_seconds{@generator,quantile="1"}`+ofGenerators, "{{pod}} {{instance}}")),
+	graph("Garbage collection, longest pause", "Of the last ones.", "s", q(`go_gc_duration_seconds{@generator,quantile=~"1|1.0"}`+ofGenerators, "{{pod}} {{instance}}")),
 	graph("Open files", "Sockets among them, and how many a process may have.", "short",
 		q("process_open_fds{@generator}"+ofGenerators, "{{pod}} {{instance}}"), q("process_max_fds{@generator}"+ofGenerators, "{{pod}} {{instance}} limit")),
 	graph("Network", "Of the generator's network namespace.", "Bps",

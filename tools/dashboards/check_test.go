@@ -97,6 +97,7 @@ func TestEachFaultOfADashboardIsFoundAndNamed(t *testing.T) {
 		"rate of a gauge":   {asks("rate(open[1m])"), `rate of "open", which is a gauge`},
 		"legend":            {func(d *Dashboard) { two(d).Targets[0].LegendFormat = "{{code}} {{path}}" }, `panel "Two": the legend "{{code}} {{path}}" names the label "path", and there are code`},
 		"quantile":          {asks(`open{quantile="1"}`), `the metric "open" has no label "quantile"`},
+		"a whole quantile":  {asks(`pause_seconds{quantile="1"}`), `want quantile=~"1|1.0"`},
 		"on":                {asks("open and on (code) requests_total"), `the left side of and goes by the label "code"`},
 		"never match":       {asks("sum by (path) (open) / sum by (pod) (open)"), "which never match"},
 		"logs":              {func(d *Dashboard) { hidden(d).Targets[0].Expr = `{app="x"}` }, `panel "Logs": logs have no label "app"`},
@@ -114,7 +115,7 @@ func TestEachFaultOfADashboardIsFoundAndNamed(t *testing.T) {
 func TestQueriesThatAreRightPass(t *testing.T) {
 	c := checker{known: lists(t, someMetrics), variables: map[string]bool{"pod": true}}
 	for expr, legend := range map[string]string{
-		`pause_seconds{quantile="1"} and on (instance) open`:                                  "{{pod}}",
+		`pause_seconds{quantile="0.5"} and on (instance) open`:                                "{{pod}}",
 		`rate(pause_seconds_count[$__rate_interval])`:                                         "{{instance}}",
 		`sum(limits{resource="cpu"}) / 2`:                                                     "all",
 		`100 * sum by (path) (open) / sum by (path) (rate(wait_seconds_count[5m]))`:           "{{path}}",

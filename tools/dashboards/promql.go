@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -111,6 +112,10 @@ func (w *walk) selector(e *parser.VectorSelector) map[string]bool {
 	for _, m := range e.LabelMatchers {
 		if m.Name != model.MetricNameLabel && !has[m.Name] {
 			w.say("the metric %q has no label %q, but %s", name, m.Name, listed(has))
+		}
+		whole := (m.Name == "le" || m.Name == "quantile") && m.Type == labels.MatchEqual && !strings.Contains(m.Value, ".")
+		if whole && m.Value != "+Inf" {
+			w.say("%[1]s=%[2]q is %[2]s.0 in Prometheus 3, want %[1]s=~\"%[2]s|%[2]s.0\"", m.Name, m.Value)
 		}
 	}
 	return has
