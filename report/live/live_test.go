@@ -55,6 +55,7 @@ func following(t *testing.T) (*live.Server, *harness.Run) {
 	require.NoError(t, err)
 	close(ready)
 	t.Cleanup(func() { run.Abort(); run.Wait() })
+	require.Eventually(t, func() bool { status, _ := get(t, http.MethodGet, page.URL(), nil); return status == http.StatusOK }, 10*time.Second, 10*time.Millisecond)
 	return page, run
 }
 
