@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/report/bottleneck"
 	"github.com/coderscale/scaletest/report/page"
 )
 
@@ -141,13 +142,12 @@ func (a article) DisruptionParts() (parts []disruptionPart) {
 	return parts
 }
 
-// Findings are what the bottleneck may be.
-func (a article) Findings() []finding { return nil }
-
-// finding is one that a page shows.
-type finding struct {
-	Title, Class  string
-	Evidence, Try []string
+// Findings are what the bottleneck may be. Of a run that goes on nobody knows yet.
+func (a article) Findings() []bottleneck.Finding {
+	if a.Live != nil {
+		return nil
+	}
+	return findings(a.Result)
 }
 
 func (p resultPage) render(name string) (template.HTML, error) {

@@ -38,6 +38,7 @@ func Markdown(w io.Writer, results ...*harness.Result) error {
 		if text := watched(res.Generator); text != "" {
 			fmt.Fprintf(&b, "\nThe generator: %s.\n", plain(text))
 		}
+		markdownBottleneck(&b, res)
 		for i := range res.Scenarios {
 			markdownScenario(&b, &res.Scenarios[i])
 		}
@@ -63,6 +64,21 @@ func against(target map[string]string) string {
 		where += " (" + v + ")"
 	}
 	return ", against " + where
+}
+
+func markdownBottleneck(b *strings.Builder, res *harness.Result) {
+	for i, f := range findings(res) {
+		if i == 0 {
+			b.WriteString("\nThe likely bottleneck:\n\n")
+		}
+		fmt.Fprintf(b, "- **%s** (%s)\n", plain(f.Title), f.Certainty)
+		for _, e := range f.Evidence {
+			fmt.Fprintf(b, "  - %s\n", plain(e))
+		}
+		for _, t := range f.Try {
+			fmt.Fprintf(b, "  - to try: %s\n", plain(t))
+		}
+	}
 }
 
 func markdownScenario(b *strings.Builder, s *harness.ScenarioResult) {

@@ -40,6 +40,7 @@ func Text(w io.Writer, res *harness.Result, o TextOptions) error {
 			writeDisruption(&b, &res.Disruptions[i])
 		}
 		writeGenerator(&b, &res.Generator)
+		writeBottleneck(&b, res)
 		if len(res.Scenarios) > 0 && !o.NoLegend {
 			b.WriteString(legend)
 		}

@@ -196,6 +196,7 @@ func TestWhatIsRefusedForGoodIsNotAskedForAgain(t *testing.T) {
 			w := newWatcher(t, Config{HealthEvery: -1, Client: api(t, func(r *http.Request) (*http.Response, error) {
 				asked++
 				require.Equal(t, "/api/v2/debug/metrics", r.URL.Path)
+				require.True(t, r.Close, "a balancer must be able to choose another replica")
 				require.Equal(t, testToken, r.Header.Get("Coder-Session-Token"))
 				return c.answer(), nil
 			})})
