@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/coderscale/scaletest/harness"
@@ -34,10 +35,13 @@ func writeBottleneck(b *strings.Builder, res *harness.Result) {
 	}
 }
 
-// findings are those of a deployment that somebody could change.
+// findings are those of a deployment that somebody could change. That nobody looked
+// at the server's side is no finding where nobody meant to.
 func findings(res *harness.Result) []bottleneck.Finding {
 	if res.Target["embedded"] == "true" {
 		return nil
 	}
-	return bottleneck.Find(res)
+	return slices.DeleteFunc(bottleneck.Find(res), func(f bottleneck.Finding) bool {
+		return f.Cause == bottleneck.Unseen && res.Server == nil
+	})
 }

@@ -15,8 +15,8 @@ import (
 type Config struct {
 	// URLs are the addresses for Prometheus, one for each replica, such as
 	// "http://10.0.0.7:2112". Without a path it is /metrics. With none, metrics are
-	// read by GET /api/v2/debug/metrics, which only an owner may, and which servers
-	// before 2.32 or so don't have.
+	// read by GET /api/v2/debug/metrics, which only an owner may, and which older
+	// servers (2.26) don't have.
 	URLs []string
 
 	// Client is for these metrics where there are no URLs, and for the health

@@ -73,8 +73,8 @@ func (w *Watcher) healthNow() (values []Value, notes []string) {
 	return values, notes
 }
 
-// section is what all sections of the report have. Servers before 2.22 have texts
-// for warnings, others objects.
+// section is what all sections of the report have. Warnings are texts on some
+// servers, and objects on others.
 type section struct {
 	Severity string            `json:"severity"`
 	Error    *string           `json:"error"`

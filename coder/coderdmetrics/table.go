@@ -163,7 +163,7 @@ var settings = []setting{
 	{[]string{"coderd_agentstats_session_count_ssh", "coderd_agentstats_rx_bytes"}, "coderd_agents_connections",
 		"coderd has not said yet what traffic and sessions its workspaces have: set CODER_PROMETHEUS_COLLECT_AGENT_STATS=true on the server, or wait for an agent's next report if it is"},
 	{[]string{"coder_derp_server_bytes_sent_total"}, "go_goroutines",
-		"coderd does not say what its relay does: servers before 2.32 or so can't, and those without a relay of their own have nothing to say"},
+		"coderd does not say what its relay does: older servers (2.26) can't, and those without a relay of their own have nothing to say"},
 }
 
 // facts are metrics that are said once.

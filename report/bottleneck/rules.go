@@ -70,7 +70,7 @@ var rules = []rule{
 		also: []condition{slowAuthz},
 		try: []string{
 			"give coderd more cores, or more replicas",
-			"look at what it spends them on: GET /api/v2/debug/pprof/profile, or CODER_PPROF_ENABLE",
+			"look at what it spends them on, with a CPU profile (CODER_PPROF_ENABLE)",
 		},
 	},
 	{
@@ -122,7 +122,7 @@ var rules = []rule{
 			queries,
 		},
 		try: []string{
-			"raise CODER_PG_CONN_MAX_OPEN, if the database has CPU and connections (max_connections) for more",
+			"raise CODER_PG_CONN_MAX_OPEN (of newer servers), if the database has CPU and connections (max_connections) for more",
 			"look at the queries that take most of the time",
 		},
 	},
@@ -131,7 +131,7 @@ var rules = []rule{
 		when: []condition{{series: "db_in_use", against: "db_max", atLeast: 0.95, share: sustained,
 			says: "{value} of {limit} connections were in use {span}"}},
 		also: []condition{queries},
-		try:  []string{"raise CODER_PG_CONN_MAX_OPEN, if the database has CPU and connections (max_connections) for more"},
+		try:  []string{"raise CODER_PG_CONN_MAX_OPEN (of newer servers), if the database has CPU and connections (max_connections) for more"},
 	},
 	{
 		cause: Database, title: "The database answers slowly", certainty: Likely,
