@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/report/page"
@@ -18,9 +19,9 @@ import (
 var shell string
 
 var compareTemplate = template.Must(template.New("compare").Funcs(template.FuncMap{
-	"spread": spread,
-	"show":   func(r Row, s Side) string { return r.Metric.Unit.show(s.Center) },
-	"p":      func(v float64) string { return fmt.Sprintf("%.3f", v) },
+	"wide": func(s Side) string { return strings.TrimPrefix(spread(s), " ±") },
+	"show": func(r Row, s Side) string { return r.Metric.Unit.show(s.Center) },
+	"p":    func(v float64) string { return fmt.Sprintf("%.3f", v) },
 	"values": func(r Row, s Side) (out []string) {
 		for _, v := range s.Values {
 			out = append(out, r.Metric.Unit.show(v))

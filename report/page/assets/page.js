@@ -109,7 +109,6 @@ class View {
     this.table = make("details", {className: "table"}, make("summary", {}, "As a table"));
     this.table.addEventListener("toggle", () => this.fillTable());
     this.figure.replaceChildren(this.title, this.plot, this.legend, this.note, this.table);
-    this.figure.setAttribute("role", "group");
     this.figure.setAttribute("aria-labelledby", id + "-title");
     this.plot.addEventListener("keydown", e => this.key(e));
     touch(this);
