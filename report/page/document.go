@@ -39,6 +39,9 @@ type Mark struct {
 //go:embed assets/uplot.js
 var uplotJS string
 
+//go:embed assets/uplot.LICENSE
+var uplotLicense string
+
 //go:embed assets/uplot.css
 var uplotCSS string
 
@@ -64,7 +67,7 @@ func (d Document) Write(w io.Writer) error {
 		"Title": d.Title, "Body": d.Body, "Live": d.Live,
 		"Data":   template.JS(data), // it has no < in it
 		"Style":  template.CSS(uplotCSS + pageCSS),
-		"Script": template.JS(uplotJS + "\n" + pageJS),
+		"Script": template.JS("/*\n" + uplotLicense + "*/\n" + uplotJS + "\n" + pageJS),
 	})
 	if err == nil {
 		_, err = w.Write(b.Bytes())
