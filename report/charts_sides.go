@@ -163,14 +163,16 @@ func (c *charter) server() (ids []string) {
 	}
 	means := map[string]string{}
 	for _, d := range c.res.Server.Descriptions {
-		means[d.Series] = d.Means
+		if means[d.Series] == "" { // further ones are of its parts
+			means[d.Series] = d.Means
+		}
 	}
 	for _, name := range names {
-		if of, ok := strings.CutSuffix(name, limitSuffix); ok && byName[of] != nil {
+		if of, ok := strings.CutSuffix(name, limitSuffix); ok && (byName[of] != nil || byName[of+"s"] != nil) {
 			continue // it is a line in the chart of what it limits
 		}
 		chart := c.series(name, sentence(means[name]), oncePerNumber(byName[name]))
-		if high := limitOf(byName[name+limitSuffix]); high > 0 {
+		if high := limitOf(byName[name+limitSuffix], byName[strings.TrimSuffix(name, "s")+limitSuffix]); high > 0 {
 			chart.Limits = append(chart.Limits, page.Limit{Label: "limit of a replica", Value: high})
 		}
 		ids = append(ids, c.add(chart))
@@ -182,10 +184,12 @@ func (c *charter) server() (ids []string) {
 const limitSuffix = "_limit"
 
 // limitOf is the highest of a replica.
-func limitOf(all []*harness.Series) (high float64) {
-	for _, s := range all {
-		if s.Of != "" || len(all) == 1 {
-			high = max(high, peak(s))
+func limitOf(names ...[]*harness.Series) (high float64) {
+	for _, all := range names {
+		for _, s := range all {
+			if s.Of != "" || len(all) == 1 {
+				high = max(high, peak(s))
+			}
 		}
 	}
 	return high
