@@ -91,6 +91,13 @@ func TestARecordedServerThatHadNoCPUIsToldSo(t *testing.T) {
 	}
 }
 
+// The same server, when the load was over, has nothing that holds it back.
+func TestARecordedServerAtRestHasNoBottleneck(t *testing.T) {
+	res := starved(t)
+	res.Phases = []harness.PhaseMark{{Name: "setup", At: 47}, {Name: "load", At: 52}, {Name: "cleanup", At: 57}}
+	require.Empty(t, bottleneck.Find(res))
+}
+
 // at is a run in which series have a value all the time.
 func at(values map[string]float64) *harness.Result {
 	res := &harness.Result{Verdict: harness.Pass, Seconds: 60, Phases: []harness.PhaseMark{{Name: "load"}, {Name: "cleanup", At: 60}}, Server: &harness.ServerResult{}}
