@@ -84,18 +84,24 @@ func (t *Target) watchServer(plan *harness.Plan, c *console) (end func(), err er
 	if t.embedded != nil {
 		every = embeddedInterval
 	}
-	plan.Observer = &serverSide{watcher: watcher}
+	plan.Observer = &serverSide{watcher: watcher, embedded: t.embedded != nil}
 	plan.ObserveEvery = or(m.Interval, or(plan.ObserveEvery, every))
 	return watcher.Close, nil
 }
 
 // serverSide is a watcher as the engine's observer.
-type serverSide struct{ watcher *coderdmetrics.Watcher }
+type serverSide struct {
+	watcher  *coderdmetrics.Watcher
+	embedded bool // which has no settings that a note could name
+}
 
 // Observe reads the metrics once.
 func (s *serverSide) Observe(ctx context.Context) (harness.Observation, error) {
 	reading, err := s.watcher.Scrape(ctx)
-	seen := harness.Observation{Facts: reading.Facts, Notes: reading.Notes}
+	seen := harness.Observation{Facts: reading.Facts}
+	if !s.embedded {
+		seen.Notes = reading.Notes
+	}
 	for _, v := range reading.Values {
 		seen.Values = append(seen.Values, harness.Value{Series: v.Series, Of: v.Of, Unit: v.Unit, Value: v.Value})
 	}

@@ -77,6 +77,7 @@ func TestARunSeesItsDeploymentFromItsOwnSide(t *testing.T) {
 	require.NotNil(t, res.Server, "the embedded deployment is a deployment")
 	assert.Equal(t, 1.0, res.Server.Interval)
 	assert.Equal(t, "v2.37.0", res.Server.Facts["version"])
+	assert.Empty(t, res.Server.Notes, "it has no settings to name")
 }
 
 // Whoever may not read the metrics has a run all the same, and is told once.

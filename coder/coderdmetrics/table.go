@@ -71,7 +71,7 @@ var table = []row{
 	{series: "api_route_p95", unit: "seconds", metric: "coderd_api_request_latencies_seconds", how: p95, where: notSockets, by: route, top: 5, means: "time of requests to the endpoints that took most, 95th percentile"},
 	{series: "api_concurrent", metric: "coderd_api_concurrent_requests", means: "requests under way"},
 	{series: "api_concurrent", metric: "coderd_api_concurrent_requests", by: route, top: 5, means: "the same by endpoint, the 5 with most"},
-	{series: "websockets", metric: "coderd_api_concurrent_websockets", across: both, means: "open WebSockets"},
+	{series: "websockets", metric: "coderd_api_concurrent_websockets", means: "open WebSockets"},
 	{series: "websockets", metric: "coderd_api_concurrent_websockets", by: []string{"path"}, top: 8, means: "the same by path, the 8 with most"},
 	{series: "websocket_probes_failed", unit: "1/s", metric: "coderd_api_websocket_probes_total", how: rate, where: "result=timeout|error", means: "pings to WebSockets that had no answer"},
 	{series: "authz_p95", unit: "seconds", metric: "coderd_authz_authorize_duration_seconds", how: p95, means: "time to decide what somebody may do, which takes nothing but CPU"},
@@ -162,7 +162,7 @@ var settings = []setting{
 		"coderd does not say how long its queries take: set CODER_PROMETHEUS_COLLECT_DB_METRICS=true on the server"},
 	{[]string{"coderd_agentstats_session_count_ssh", "coderd_agentstats_rx_bytes"}, "coderd_agents_connections",
 		"coderd has not said yet what traffic and sessions its workspaces have: set CODER_PROMETHEUS_COLLECT_AGENT_STATS=true on the server, or wait for an agent's next report if it is"},
-	{[]string{"coder_derp_server_bytes_sent_total"}, "go_goroutines",
+	{[]string{"coder_derp_server_bytes_sent_total", "coder_derp_server_bytes_received_total"}, "go_goroutines",
 		"coderd does not say what its relay does: older servers (2.26) can't, and those without a relay of their own have nothing to say"},
 }
 

@@ -33,6 +33,11 @@ func TestTheTableSaysEachThingOnce(t *testing.T) {
 			require.Equal(t, "seconds", r.unit)
 			require.Equal(t, sum, r.across, "percentiles of several replicas are of all of them together")
 		}
+		if r.across >= each {
+			for _, other := range table {
+				require.False(t, other.series == r.series && len(other.by) > 0, "%s would be of replicas and of labels", r.series)
+			}
+		}
 		require.False(t, r.across >= each && len(r.by) > 0, "%s would be of a replica and of a label", r.series)
 		for _, c := range conditions(r.where) {
 			require.NotEmpty(t, c.label)
