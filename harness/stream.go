@@ -253,9 +253,19 @@ func (s *stream) finish(res *Result) {
 	}
 	s.put(StreamRecord{Result: res})
 	close(s.quit)
-	<-s.done
+	timer := time.NewTimer(s.run.plan.Grace)
+	defer timer.Stop()
+	hangs := false
+	select {
+	case <-s.done:
+	case <-timer.C:
+		hangs = true // it is left behind: nobody should wait for a disk
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if hangs {
+		s.fail(fmt.Errorf("it did not end within %v", s.run.plan.Grace))
+	}
 	if s.err != nil {
 		res.Warnings = append(res.Warnings, fmt.Sprintf("the stream is incomplete, and the result is not: write it: %v", s.err))
 	}

@@ -264,6 +264,29 @@ func TestAStreamThatCanNotBeWrittenIsAWarning(t *testing.T) {
 	})
 }
 
+// hungDisk takes no byte until it is released.
+type hungDisk struct{ released chan struct{} }
+
+func (d hungDisk) Write(p []byte) (int, error) {
+	<-d.released
+	return len(p), nil
+}
+
+func TestAStreamThatHangsHoldsUpNobody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		disk := hungDisk{make(chan struct{})}
+		defer close(disk.released)
+		plan := planOf(harness.AllAtOnce(1).Hold(5*time.Second), takes(time.Second))
+		plan.Stream = disk
+		begun := time.Now()
+		res := run(t, plan)
+		require.Less(t, time.Since(begun), 11*time.Second)
+		require.Len(t, res.Warnings, 1)
+		require.Contains(t, res.Warnings[0], "it did not end within 5s")
+		require.Equal(t, int64(5), int64(res.Scenarios[0].Actions["work"].Count))
+	})
+}
+
 func TestDamagedStreamsAreErrorsThatNameTheLine(t *testing.T) {
 	const begin = `{"at":0,"start":{"schema_version":1,"run_id":"r","scenarios":[{"name":"s","thresholds":["work: p(99)<1s"]}]}}` + "\n"
 	for _, c := range []struct{ text, want string }{

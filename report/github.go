@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/report/bottleneck"
 )
 
 // GitHub writes the commands of GitHub Actions that annotate a job: an error for
 // each reason of a verdict that is not a pass, but for one of interrupted or
 // invalid, which is a warning, because it says nothing about what was tested; a
-// warning for each warning; and a notice for a pass. GitHub shows ten of each kind
+// warning for each warning; and a notice for a pass and for each likely bottleneck. GitHub shows ten of each kind
 // in a step.
 // See https://docs.github.com/actions/reference/workflow-commands-for-github-actions.
 func GitHub(w io.Writer, results ...*harness.Result) error {
@@ -37,6 +38,11 @@ func GitHub(w io.Writer, results ...*harness.Result) error {
 		}
 		for _, text := range res.Warnings {
 			annotate(&b, "warning", name, text)
+		}
+		for _, f := range findings(res) {
+			if f.Certainty != bottleneck.Possible {
+				annotate(&b, "notice", name+": the likely bottleneck", strings.Join(append([]string{fmt.Sprintf("%s (%s)", f.Title, f.Certainty)}, f.Evidence...), "\n"))
+			}
 		}
 		for i := range res.Scenarios {
 			for _, text := range res.Scenarios[i].Warnings {
