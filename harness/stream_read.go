@@ -29,7 +29,7 @@ func ReadStream(r io.Reader) (*Result, error) {
 		return res, err
 	}
 	res.Verdict = Interrupted
-	reason := fmt.Sprintf("the stream ends %.1fs after the run's beginning without its end, so the process was killed or lost its disk: these are the numbers until then, and what it created may be left", res.Seconds)
+	reason := fmt.Sprintf("the stream ends %.1fs after the run's beginning without its end, so the run still goes on, or its process was killed or lost its disk: these are the numbers until then, and what it created may be left (scaletest cleanup)", res.Seconds)
 	res.Reasons = append([]string{reason}, res.Reasons...)
 	return res, nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,9 +166,28 @@ func TestEveryBeginningOfAStreamIsRead(t *testing.T) {
 	})
 }
 
+// file can be read while it is written.
+type file struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (f *file) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.text = append(f.text, p...)
+	return len(p), nil
+}
+
+func (f *file) content() []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return bytes.Clone(f.text)
+}
+
 func TestAtMostASecondOfAStreamIsNotWrittenYet(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out file
 		plan := planOf(harness.AllAtOnce(2).Hold(10*time.Second), fake{
 			setup: func(ctx context.Context, rec *harness.Recorder) error {
 				for range 10 {
@@ -191,7 +211,7 @@ func TestAtMostASecondOfAStreamIsNotWrittenYet(t *testing.T) {
 			if i == 5 || i == 15 {
 				continue // the load begins or ends just now
 			}
-			res, err := harness.ReadStream(bytes.NewReader(bytes.Clone(out.Bytes())))
+			res, err := harness.ReadStream(bytes.NewReader(out.content()))
 			require.NoError(t, err)
 			s := res.Scenarios[0]
 			done := s.Actions["work"].Count + s.Setup["work"].Count

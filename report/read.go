@@ -14,7 +14,7 @@ import (
 
 // Read reads results: files as [harness.ReadResult] takes them, and all results
 // in folders and the folders below. A folder's stream is read only where there is
-// no result beside it, which is when its run did not come to its end. Results of a
+// no result of its run in the folder, which is when the run did not come to its end. Results of a
 // folder are in the order of their beginning.
 func Read(paths ...string) ([]*harness.Result, error) {
 	if len(paths) == 0 {
@@ -36,11 +36,16 @@ func Read(paths ...string) ([]*harness.Result, error) {
 			}
 		}
 		var of []*harness.Result
+		known := map[string]bool{} // runs
 		for _, file := range files {
 			res, err := harness.ReadResult(file)
 			if err != nil {
 				return nil, err
 			}
+			if info.IsDir() && strings.HasSuffix(file, streamEnding) && known[res.RunID] {
+				continue
+			}
+			known[res.RunID] = true
 			of = append(of, res)
 		}
 		slices.SortStableFunc(of, func(a, b *harness.Result) int { return a.StartedAt.Compare(b.StartedAt) })
@@ -49,28 +54,22 @@ func Read(paths ...string) ([]*harness.Result, error) {
 	return all, nil
 }
 
-// filesOf are the results in a folder, and the streams that have none.
+const streamEnding = ".ndjson"
+
+// filesOf are the results in a folder, and then the streams.
 func filesOf(dir string) (files []string, err error) {
 	var streams []string
-	results := map[string]bool{}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		switch name := d.Name(); {
 		case strings.HasPrefix(name, "result") && strings.HasSuffix(name, ".json"):
-			results[path] = true
 			files = append(files, path)
-		case strings.HasPrefix(name, "stream") && strings.HasSuffix(name, ".ndjson"):
+		case strings.HasPrefix(name, "stream") && strings.HasSuffix(name, streamEnding):
 			streams = append(streams, path)
 		}
 		return nil
 	})
-	for _, path := range streams {
-		number := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "stream"), ".ndjson")
-		if !results[filepath.Join(filepath.Dir(path), "result"+number+".json")] {
-			files = append(files, path)
-		}
-	}
-	return files, err
+	return append(files, streams...), err
 }

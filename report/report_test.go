@@ -205,8 +205,8 @@ func TestARowIsFilledInFromTheDeploymentAndItsMetrics(t *testing.T) {
 	res := drawn(60, 5)
 	res.Server.Series = append(res.Server.Series, harness.Series{Name: "jobs_running", Of: "a", Points: [][2]float64{{1, 2}, {2, 7}}}, harness.Series{Name: "jobs_running", Of: "b", Points: [][2]float64{{1, 3}}})
 	res.Target["database"], res.Target["environment"] = "db|1", "Kubernetes (GKE)"
-	res.Server.Facts["cores_per_replica"], res.Server.Facts["memory_limit_bytes"] = "2", "4000000000"
-	require.Contains(t, text(t, "row", res), `| Kubernetes (GKE) | 2 cores | 4 GB | 1 | db\|1 | 4 | 10 | 200 | v2.37.0 | Nov 23, 2026 |`+"\n")
+	res.Server.Facts["replicas"], res.Server.Facts["cores_per_replica"], res.Server.Facts["memory_limit_bytes"] = "3", "2", "4000000000"
+	require.Contains(t, text(t, "row", res), `| Kubernetes (GKE) | 2 cores | 4 GB | 3 | db\|1 | 4 | 10 | 200 | v2.37.0 | Nov 23, 2026 |`+"\n")
 	require.NotContains(t, text(t, "row", res), "blank")
 }
 

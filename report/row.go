@@ -18,7 +18,7 @@ var rowColumns = []struct {
 	{"Environment", known("environment"), "set CODER_SCALETEST_ENVIRONMENT, such as Kubernetes (GKE)"},
 	{"Coder CPU", rowCPU, "set CODER_SCALETEST_SERVER_CPU, such as 4 cores"},
 	{"Coder RAM", rowMemory, "set CODER_SCALETEST_SERVER_MEMORY, such as 8 GB"},
-	{"Coder Replicas", known("replicas"), "set CODER_SCALETEST_SERVER_REPLICAS, such as 2"},
+	{"Coder Replicas", rowReplicas, "set CODER_SCALETEST_SERVER_REPLICAS, such as 2"},
 	{"Database", known("database"), "set CODER_SCALETEST_SERVER_DATABASE, such as db-custom-2-7680"},
 	{"Users", rowUsers, "a scenario with users would tell"},
 	{"Concurrent builds", rowBuilds, "coderd's metrics would tell"},
@@ -85,6 +85,18 @@ func rowCPU(res *harness.Result) string {
 	}
 	if n := res.Server.Facts["cores_per_replica"]; n != "" {
 		return n + " cores"
+	}
+	return ""
+}
+
+// rowReplicas is what the target says, or the replicas that were seen, if there were
+// several: one may be all that a load balancer has shown.
+func rowReplicas(res *harness.Result) string {
+	if v := res.Target["replicas"]; v != "" || res.Server == nil {
+		return v
+	}
+	if n := res.Server.Facts["replicas"]; n != "1" {
+		return n
 	}
 	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 
 // reporting makes reports of result files.
 func reporting(fs *flag.FlagSet) action {
-	format := fs.String("format", "text", "one of "+strings.Join(report.Formats(), ", "))
+	format := fs.String("format", "", "one of "+strings.Join(report.Formats(), ", ")+" (default by the ending of -o: .html, .md, .xml is junit, .csv; else text)")
 	out := fs.String("o", "", "`path` of the file to write (default standard output)")
 	facts := map[string]string{}
 	fs.Func("fact", "`name=value` of the target that the results lack, such as database=db-f1-micro; may be repeated", func(text string) error {
@@ -28,6 +29,9 @@ func reporting(fs *flag.FlagSet) action {
 		return nil
 	})
 	return func(_ context.Context, args []string, stdio streams) error {
+		if *format == "" {
+			*format = formatOf(*out)
+		}
 		if !slices.Contains(report.Formats(), *format) {
 			return usageError{fmt.Errorf("-format is %q, want one of %s", *format, strings.Join(report.Formats(), ", "))}
 		}
@@ -47,6 +51,21 @@ func reporting(fs *flag.FlagSet) action {
 			return report.Write(w, *format, results...)
 		})
 	}
+}
+
+// formatOf is what a file with this name holds.
+func formatOf(path string) string {
+	switch filepath.Ext(path) {
+	case ".html":
+		return "html"
+	case ".md":
+		return "markdown"
+	case ".xml":
+		return "junit"
+	case ".csv":
+		return "csv"
+	}
+	return "text"
 }
 
 // writeTo writes a file whole, for its owner's eyes only, or to standard output.

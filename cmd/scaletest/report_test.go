@@ -74,7 +74,7 @@ func TestEveryReportIsMadeOfFilesAlone(t *testing.T) {
 		assert.Empty(t, errs)
 	}
 	path := filepath.Join(t.TempDir(), "report.html")
-	code, out, errs := spoken(t, "report", "-format=html", "-o", path, dir)
+	code, out, errs := spoken(t, "report", "-o", path, dir)
 	assert.Equal(t, exitOK, code, errs)
 	assert.Empty(t, out)
 	info, err := os.Stat(path)
@@ -89,6 +89,12 @@ func TestAReportOfAStreamSaysWhatThatOfTheResultSays(t *testing.T) {
 		_, stream, _ := spoken(t, "report", "-format", format, filepath.Join(dir, "stream.ndjson"))
 		assert.Equal(t, result, stream, format)
 	}
+	older := filepath.Join(results(t, 1, time.Millisecond), "a", "result.json")
+	text, err := os.ReadFile(older)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "result.json"), text, 0o600)) // of another run
+	_, out, _ := spoken(t, "report", dir)
+	assert.Equal(t, 2, strings.Count(out, "verdict     "), "a stream is hidden behind the result of an earlier run")
 	require.NoError(t, os.Remove(filepath.Join(dir, "result.json")))
 	code, out, _ := spoken(t, "report", dir)
 	assert.Equal(t, exitOK, code)

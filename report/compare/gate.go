@@ -122,6 +122,7 @@ const (
 func (c *Comparison) judge(g Gate) GateResult {
 	res := GateResult{Gate: g.String(), Outcome: Holds}
 	var undecided, tripped []Row
+	var chance []string // beyond the limit, but not beyond chance
 	seen := 0
 	for _, r := range c.Rows {
 		if !g.about(r) {
@@ -133,6 +134,8 @@ func (c *Comparison) judge(g Gate) GateResult {
 			undecided = append(undecided, r)
 		case r.Differs && g.trips(r):
 			tripped = append(tripped, r)
+		case g.trips(r):
+			chance = append(chance, changed(r))
 		}
 	}
 	switch {
@@ -142,16 +145,23 @@ func (c *Comparison) judge(g Gate) GateResult {
 		res.Outcome, res.Rows = Tripped, tripped
 		var parts []string
 		for _, r := range tripped {
-			parts = append(parts, fmt.Sprintf("%s/%s from %s to %s (%s, p=%.3f)", r.Scenario, r.Metric, r.Metric.Unit.show(r.Old.Center), r.Metric.Unit.show(r.New.Center), delta(r), r.P))
+			parts = append(parts, changed(r))
 		}
 		res.Message = strings.Join(parts, "; ")
 	case len(undecided) > 0:
 		res.Outcome, res.Rows = Undecided, undecided
 		res.Message = c.tooFew()
+	case len(chance) > 0:
+		res.Message = strings.Join(chance, "; ") + " may be by chance: more runs would tell"
 	default:
 		res.Message = fmt.Sprintf("%d compared", seen)
 	}
 	return res
+}
+
+// changed is a row and its change, in a line.
+func changed(r Row) string {
+	return fmt.Sprintf("%s/%s from %s to %s (%s, p=%.3f)", r.Scenario, r.Metric, r.Metric.Unit.show(r.Old.Center), r.Metric.Unit.show(r.New.Center), delta(r), r.P)
 }
 
 // tooFew says how many runs there are and how many it takes.
