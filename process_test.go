@@ -206,7 +206,7 @@ func killedJob(t *testing.T, binary string) {
 	require.Len(t, results, 1)
 	res := results[0]
 	assert.Equal(t, harness.Interrupted, res.Verdict)
-	assert.Contains(t, res.Reasons[0], "the process was killed")
+	assert.Contains(t, res.Reasons[0], "its process was killed")
 	s := res.Scenarios[0]
 	assert.GreaterOrEqual(t, len(s.Timeline), 2, "at most a second is lost")
 	assert.InDelta(t, 200*len(s.Timeline), float64(s.Actions["echo"].Count), 60, "20 users type 10 times a second")
