@@ -23,6 +23,7 @@ type Target struct {
 	client    *coder.Client
 	preflight coder.Preflight
 	embedded  *codertest.Server
+	replicas  int // of the embedded deployment
 	tailnet   *sharedTailnet
 	simulated *fleets
 }
@@ -102,6 +103,7 @@ func (e Embedded) connect(ctx context.Context, environ []string) (*Target, error
 		if t.embedded, err = codertest.New(server); err != nil {
 			return nil, fmt.Errorf("start the embedded deployment: %s", oneLine(err))
 		}
+		t.replicas = server.Replicas
 		address, token = t.embedded.URL(), t.embedded.OwnerToken()
 	}
 	if t.client, err = coder.New(cfg.propagate(coder.Config{URL: address, Token: token})); err == nil {
