@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/internal/facts"
 	"github.com/coderscale/scaletest/report/page"
 )
 
@@ -176,11 +177,4 @@ func plain(text string) string { return page.Markdown(text) }
 func code(text string) string { return strings.ReplaceAll(oneLine(text), "`", "'") }
 
 // short prints seconds with three digits, as in "1.23ms".
-func short(seconds float64) string {
-	d := duration(seconds)
-	unit := time.Duration(1)
-	for d/unit >= 1000 {
-		unit *= 10
-	}
-	return d.Round(unit).String()
-}
+func short(seconds float64) string { return facts.Short(seconds) }

@@ -4,6 +4,7 @@ package facts
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Width is what a terminal of 80 columns shows, less what go test puts in front.
@@ -32,4 +33,14 @@ func Write(b *strings.Builder, column int, name, text string) {
 		at += n
 	}
 	b.WriteByte('\n')
+}
+
+// Short prints seconds with three digits, as in "1.23ms".
+func Short(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	unit := time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit).String()
 }

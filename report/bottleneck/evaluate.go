@@ -6,9 +6,9 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/internal/facts"
 )
 
 // view is a result as the rules look at it.
@@ -285,12 +285,7 @@ func seconds(v float64) string {
 	if math.Abs(v) > 1e9 {
 		return fmt.Sprintf("%.3g s", v)
 	}
-	d := time.Duration(v * 1e9)
-	unit := time.Duration(1)
-	for d/unit >= 1000 {
-		unit *= 10
-	}
-	return d.Round(unit).String()
+	return facts.Short(v)
 }
 
 func bytesOf(v float64) string {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/internal/facts"
 )
 
 // Metric is what is compared.
@@ -116,7 +117,7 @@ func (m *measured) action(s *harness.ScenarioResult, name string, a harness.Acti
 func (u Unit) show(v float64) string {
 	switch u {
 	case Seconds:
-		return seconds(v)
+		return facts.Short(v)
 	case Share:
 		return fmt.Sprintf("%.4g %%", 100*v)
 	}

@@ -120,13 +120,3 @@ func spread(s Side) string {
 	wide := max(s.Hi-s.Center, s.Center-s.Low) / math.Abs(s.Center)
 	return fmt.Sprintf(" ±%.0f%%", 100*wide)
 }
-
-// seconds prints three digits.
-func seconds(v float64) string {
-	d := time.Duration(v * 1e9)
-	unit := time.Duration(1)
-	for d/unit >= 1000 {
-		unit *= 10
-	}
-	return d.Round(unit).String()
-}
