@@ -93,6 +93,8 @@ func (s Arrivals) String() string {
 	return text
 }
 
+func (s Arrivals) most() (int, string) { return s.VirtualUsers, "users" }
+
 func (s Arrivals) drive(d *driver) {
 	defer d.endAfter(s.Length()).Stop()
 	shape := s.Shape
@@ -104,8 +106,10 @@ func (s Arrivals) drive(d *driver) {
 	next := func() (time.Duration, bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		if more {
-			last, more = shape.Next(last)
+		for more {
+			if last, more = shape.Next(last); d.run.plan.Shard.Has(int(last.K)) {
+				break
+			}
 		}
 		return d.start + last.At, more
 	}

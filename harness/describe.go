@@ -49,7 +49,7 @@ func startsOf(s Schedule) int64 {
 		return int64(math.Ceil(a.Shape.Integral(a.Length()) - 1e-9))
 	}
 	if p, ok := s.(planned); ok {
-		return p.iterations(int64(s.Users()))
+		return p.iterations(int64(s.Users()), Shard{})
 	}
 	return 0
 }

@@ -159,7 +159,7 @@ func (p Plan) loadLength() time.Duration {
 		if s.Schedule == nil || s.Schedule.Length() == 0 {
 			return 0
 		}
-		if guess, ok := s.Schedule.(planned); ok && guess.iterations(1) > 0 {
+		if guess, ok := s.Schedule.(planned); ok && guess.iterations(1, Shard{}) > 0 {
 			return 0
 		}
 	}

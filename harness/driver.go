@@ -84,9 +84,15 @@ func (d *driver) endAfter(length time.Duration) *time.Timer {
 // drop counts iterations that were meant to start at an instant and did not.
 func (d *driver) drop(due time.Duration, n int) { d.counts[d.partAt(due)].dropped.Add(int64(n)) }
 
-// usable reports whether a user can run.
-func (d *driver) usable(user int) bool {
-	u := d.users[user]
+// user is one of this shard, by its index in the whole.
+func (d *driver) user(index int) *user { return d.users[index/d.run.plan.Shard.count()] }
+
+// usable reports whether a user is of this shard and can run.
+func (d *driver) usable(index int) bool {
+	if !d.run.plan.Shard.Has(index) {
+		return false
+	}
+	u := d.user(index)
 	return u.ready && !u.abandoned.Load()
 }
 
@@ -101,7 +107,7 @@ type turn struct {
 // was free since free: what passes between the later of the two and the actual
 // start is the generator's own lateness.
 func (d *driver) iterate(index int, intended, free time.Duration) turn {
-	s, u := d.scenarioRun, d.users[index]
+	s, u := d.scenarioRun, d.user(index)
 	load := u.rec.load()
 	ctx, cancel := load, context.CancelFunc(func() {})
 	if d.run.plan.JobTimeout > 0 {

@@ -64,7 +64,7 @@ func (s Scenario) validateParts() error {
 		return errors.Join(errs...)
 	}
 	length := s.Schedule.Length()
-	if p, ok := s.Schedule.(planned); ok && p.iterations(1) > 0 {
+	if p, ok := s.Schedule.(planned); ok && p.iterations(1, Shard{}) > 0 {
 		length = 0 // a guess
 	}
 	switch {

@@ -22,6 +22,12 @@ type Plan struct {
 	// letters, digits and '-'. Empty is a random one, from [NewRunID].
 	RunID string
 
+	// Shard is the part of the plan that this process issues. All shards of a run
+	// have the same RunID. Thresholds, and MaxFailures, are about the whole and are
+	// no part of a shard's verdict: [Merge] decides on them. The zero value is all
+	// of the plan.
+	Shard Shard
+
 	// Scenarios run side by side, or one after the other with Sequence.
 	Scenarios []Scenario
 
@@ -152,7 +158,7 @@ func (p Plan) Validate() error {
 	if p.MaxFailures < 0 {
 		errs = append(errs, fmt.Errorf("MaxFailures is %d, want 0 or more", p.MaxFailures))
 	}
-	errs = append(errs, p.validateDisruptions())
+	errs = append(errs, p.validateShard(), p.validateDisruptions())
 	if p.Sequence && p.Stagger > 0 {
 		errs = append(errs, errors.New("a Stagger is for scenarios side by side, and Sequence runs them one after the other: want at most one of the two"))
 	}

@@ -203,7 +203,7 @@ func (s RampingUsers) drive(d *driver) {
 				// One who comes back may be busy still with what it left with.
 				intended = max(intended, free)
 				if st.to == length {
-					d.users[user].rec.stint.Store(nil)
+					d.user(user).rec.stint.Store(nil)
 					d.stay(user, intended, d.start+length, d.ending, timer)
 					return
 				}
@@ -222,7 +222,7 @@ func (s RampingUsers) visit(d *driver, there context.Context, user int, intended
 	defer cancelLeaving()
 	ctx, cancel := context.WithTimeoutCause(d.ctx, until+s.finish-d.now(), errRampDown)
 	defer cancel()
-	d.users[user].rec.stint.Store(&stint{ctx: ctx, done: leaving.Done()})
-	defer d.dismiss(d.users[user])
+	d.user(user).rec.stint.Store(&stint{ctx: ctx, done: leaving.Done()})
+	defer d.dismiss(d.user(user))
 	return d.stay(user, intended, until, leaving.Done(), timer)
 }

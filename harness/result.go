@@ -17,6 +17,9 @@ type Result struct {
 	Name          string            `json:"name,omitempty"`
 	RunID         string            `json:"run_id"`
 	Seed          uint64            `json:"seed"`
+	Shard         string            `json:"shard,omitempty"`        // as "2/5"; empty for a whole
+	MaxFailures   int               `json:"max_failures,omitempty"` // failed runs that are still a pass
+	Partial       bool              `json:"partial,omitempty"`      // of a stream without its end
 	StartedAt     time.Time         `json:"started_at"`
 	EndedAt       time.Time         `json:"ended_at"`
 	Seconds       float64           `json:"seconds"`
@@ -172,6 +175,8 @@ func (r *Run) makeResult() *Result {
 		Name:          r.plan.Name,
 		RunID:         r.plan.RunID,
 		Seed:          r.plan.Seed,
+		Shard:         r.plan.Shard.String(),
+		MaxFailures:   r.plan.MaxFailures,
 		StartedAt:     r.epoch,
 		EndedAt:       end,
 		Seconds:       end.Sub(r.epoch).Seconds(),

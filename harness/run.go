@@ -162,6 +162,9 @@ func (r *Run) newScenario(index int, s Scenario) (*scenarioRun, error) {
 		ending: make(chan struct{}),
 	}
 	for i := range s.Schedule.Users() {
+		if !r.plan.Shard.Has(i) {
+			continue
+		}
 		runner, err := s.Runner(i)
 		if err != nil {
 			return nil, fmt.Errorf("scenario %q: user %d: %w", s.Name, i, err)

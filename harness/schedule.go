@@ -58,6 +58,9 @@ func (s shuffle) String() string {
 	return fmt.Sprintf(", shuffled with seed %d", s.seed)
 }
 
-// planned is a schedule that may know how many iterations there are to be when
-// so many users are ready; its length is then a guess. 0 is not known.
-type planned interface{ iterations(ready int64) int64 }
+// planned is a schedule that may know how many iterations a shard is
+// to have when so many of its users are ready; its length is then a guess. 0 is not
+// known.
+type planned interface {
+	iterations(ready int64, of Shard) int64
+}

@@ -47,7 +47,9 @@ func (s Shared) Length() time.Duration {
 	return time.Duration((s.total+s.users-1)/s.users) * s.each
 }
 
-func (s Shared) iterations(int64) int64 { return int64(s.total) }
+func (s Shared) iterations(_ int64, of Shard) int64 { return int64(of.Share(s.total)) }
+
+func (s Shared) most() (int, string) { return s.users, "users" }
 
 // Validate implements [Schedule].
 func (s Shared) Validate() error {
@@ -71,7 +73,7 @@ func (s Shared) String() string {
 
 func (s Shared) drive(d *driver) {
 	var left atomic.Int64
-	left.Store(int64(s.total))
+	left.Store(int64(d.run.plan.Shard.Share(s.total)))
 	var wg sync.WaitGroup
 	for user := range s.users {
 		if !d.usable(user) {

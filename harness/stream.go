@@ -33,6 +33,8 @@ type StreamStart struct {
 	Name          string            `json:"name,omitempty"`
 	RunID         string            `json:"run_id"`
 	Seed          uint64            `json:"seed"`
+	Shard         string            `json:"shard,omitempty"` // as "2/5"; empty for a whole
+	MaxFailures   int               `json:"max_failures,omitempty"`
 	StartedAt     time.Time         `json:"started_at"`
 	Target        map[string]string `json:"target"`
 	Generator     Generator         `json:"generator"`
@@ -130,6 +132,7 @@ func (r *Run) openStream() *stream {
 	}
 	start := &StreamStart{
 		SchemaVersion: SchemaVersion, Name: r.plan.Name, RunID: r.plan.RunID, Seed: r.plan.Seed, StartedAt: r.epoch,
+		Shard: r.plan.Shard.String(), MaxFailures: r.plan.MaxFailures,
 		Target: orEmpty(r.plan.Target), Configuration: orEmpty(r.plan.Configuration), Generator: r.generator(),
 		Scenarios: []StreamScenario{},
 	}

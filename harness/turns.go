@@ -3,6 +3,7 @@ package harness
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 )
@@ -106,10 +107,17 @@ func (s Turns) places() int {
 	return s.users
 }
 
+func (s Turns) most() (int, string) {
+	if p := s.places(); p < s.users {
+		return p, "users at a time"
+	}
+	return math.MaxInt, "" // who has none issues none
+}
+
 // turn is how many iterations a user's turn has.
 func (s Turns) turn() int { return max(s.perUser, 1) }
 
-func (s Turns) iterations(ready int64) int64 {
+func (s Turns) iterations(ready int64, _ Shard) int64 {
 	if s.hold > 0 {
 		return 0
 	}
@@ -176,6 +184,10 @@ func (s Turns) drive(d *driver) {
 		s.driveHeld(d)
 		return
 	}
+	if s.places() == s.users {
+		s.driveAll(d)
+		return
+	}
 	var mu sync.Mutex
 	order := s.shuffle.order(s.users)
 	next := func() (int, bool) {
@@ -192,6 +204,9 @@ func (s Turns) drive(d *driver) {
 	}
 	var wg sync.WaitGroup
 	for place := range s.places() {
+		if !d.run.plan.Shard.Has(place) {
+			continue
+		}
 		wg.Go(func() {
 			timer := time.NewTimer(0)
 			defer timer.Stop()
@@ -203,7 +218,27 @@ func (s Turns) drive(d *driver) {
 					return
 				}
 				intended = s.driveTurn(d, user, intended, timer)
-				d.dismiss(d.users[user])
+				d.dismiss(d.user(user))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// driveAll runs users who each have a place, and so an instant, of their own.
+func (s Turns) driveAll(d *driver) {
+	var wg sync.WaitGroup
+	for k, user := range s.shuffle.order(s.users) {
+		if !d.usable(user) {
+			continue
+		}
+		wg.Go(func() {
+			timer := time.NewTimer(0)
+			defer timer.Stop()
+			intended := d.start + time.Duration(k)*s.gap
+			if d.sleep(intended, timer) {
+				s.driveTurn(d, user, intended, timer)
+				d.dismiss(d.user(user))
 			}
 		})
 	}

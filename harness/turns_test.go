@@ -214,3 +214,12 @@ func TestTurnsRefuseWhatCantBe(t *testing.T) {
 	require.Equal(t, time.Second, harness.AllAtOnce(25).Lasting(time.Minute).Hold(time.Second).Length())
 	require.Zero(t, harness.AllAtOnce(25).Lasting(-time.Minute).Length())
 }
+
+func TestStaggeredUsersKeepTheirInstantsAlsoWhenTheOnesBeforeAreDone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		st := newStarts()
+		run(t, planOf(harness.AllAtOnce(3).Staggered(time.Second), st.around(takes(time.Millisecond))))
+		require.Equal(t, []time.Duration{0, time.Second, 2 * time.Second}, st.at())
+		require.Equal(t, []int{0, 1, 2}, st.users())
+	})
+}

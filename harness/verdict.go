@@ -94,7 +94,7 @@ func (r *Run) judge(res *Result) (Verdict, []string) {
 			first = firstError(sr.Failures)
 		}
 	}
-	if failed > int64(r.plan.MaxFailures) {
+	if failed > int64(r.plan.MaxFailures) && r.plan.Shard.whole() {
 		found.add(Fail, "%s, %d allowed; the first: %s", plural(failed, "failed run"), r.plan.MaxFailures, first)
 	}
 	for _, reason := range res.Generator.Watch.judge(r.plan.MaxLag, res.Generator.GOMAXPROCS) {
@@ -146,7 +146,7 @@ func (r *Run) judgeScenario(found findings, res *Result, s *scenarioRun, sr *Sce
 		found.add(Invalid, "%s", reason)
 	}
 	for i, t := range sr.Thresholds {
-		if t.Passed {
+		if t.Passed || !r.plan.Shard.whole() { // the whole decides: see Merge
 			continue
 		}
 		found.add(Fail, "%s: %s", s.Name, t.Message)
@@ -193,7 +193,7 @@ func (s *scenarioRun) generated(it Iterations) generated {
 func (s *scenarioRun) cutShort(it Iterations) bool {
 	ready := s.ready.Load()
 	if p, ok := s.Schedule.(planned); ok {
-		if want := p.iterations(ready); want > 0 {
+		if want := p.iterations(ready, s.run.plan.Shard); want > 0 {
 			return it.Interrupted > 0 || it.Started+it.Dropped < want
 		}
 	}
