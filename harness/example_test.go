@@ -351,3 +351,44 @@ func ExampleDisruption() {
 	// 10 of 40 connections were lost, 10 came back
 	// disconnects@during: rate<=0.25 holds: 0.25
 }
+
+// Two processes make the load of one. Each writes its result; together they are
+// the result of the whole.
+func ExampleMerge() {
+	plan := harness.Plan{
+		RunID: "nightly-7", // the same in all shards
+		Scenarios: []harness.Scenario{{
+			Name: "visits", Schedule: harness.ConstantArrivals(100, 100*time.Millisecond, 20),
+			Runner: func(int) (harness.Runner, error) {
+				return harness.RunnerFunc(func(context.Context, *harness.Recorder) error { return nil }), nil
+			},
+			Thresholds: []harness.Threshold{harness.Rate("iteration_errors").Below(0.01)},
+		}},
+	}
+	var results []*harness.Result
+	for _, text := range []string{"1/2", "2/2"} { // each in a process of its own
+		shard, err := harness.ParseShard(text)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		plan.Shard = shard
+		run, err := harness.Start(context.Background(), plan)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		results = append(results, run.Wait())
+	}
+	whole, err := harness.Merge(harness.MergeOptions{}, results...)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := whole.Scenarios[0]
+	fmt.Println(s.Iterations.Started, "starts by", s.Users, "users")
+	fmt.Println(s.Thresholds[0].Message)
+	// Output:
+	// 10 starts by 20 users
+	// iteration_errors: rate<0.01 holds: 0
+}

@@ -47,6 +47,10 @@ type Result struct {
 
 	Cleanup CleanupResult `json:"cleanup"`
 
+	// Shards are those that [Merge] made this result of, in their order; none for a
+	// run's own.
+	Shards []ShardResult `json:"shards,omitempty"`
+
 	starved bool // invalid for want of something of this machine, for a search
 }
 

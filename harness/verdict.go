@@ -162,11 +162,15 @@ func (r *Run) judgeScenario(found findings, res *Result, s *scenarioRun, sr *Sce
 
 // blurred says why a threshold on a time may have been broken by this machine.
 func (s *scenarioRun) blurred(t Threshold, r ThresholdResult, g Generator) string {
+	return g.blurs(t, r, s.final[counted].totals.lag.Percentile(99))
+}
+
+// blurs says why the generator may have broken a threshold on a time itself.
+func (g Generator) blurs(t Threshold, r ThresholdResult, lag time.Duration) string {
 	upper := t.Op == "<" || t.Op == "<="
 	if r.Value == nil || !t.isTime() || !upper || t.Metric == "lag" {
 		return ""
 	}
-	lag := s.final[counted].totals.lag.Percentile(99)
 	return g.Watch.blurs(time.Duration(*r.Value*1e9), time.Duration(t.Value*1e9), lag, g.GOMAXPROCS)
 }
 
