@@ -35,6 +35,7 @@ func commands() []command {
 		{"cleanup", "delete what scale tests have left on a deployment", "", cleanup},
 		{"compare", "hold runs of now against runs of before", "OLD... -- NEW...", comparing},
 		{"live", "serve a page that follows the stream of a run", "STREAM", following},
+		{"merge", "make one result of those of the shards of a run", "FILE|FOLDER...", merging},
 		{"report", "make a report of results, or of the stream of a run that was killed", "FILE|FOLDER...", reporting},
 		{"serve", "run an embedded Coder deployment until it is stopped", "", serve},
 		{"version", "print the version", "", version},

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/report"
+)
+
+// merging makes one result of those of a run's shards.
+func merging(fs *flag.FlagSet) action {
+	var o harness.MergeOptions
+	format := fs.String("format", "result", "one of "+strings.Join(report.Formats(), ", ")+"; result can be merged again")
+	out := fs.String("o", "", "`path` of the file to write (default standard output)")
+	fs.BoolVar(&o.AllowMissing, "allow-missing", false, "let shards be missing or partial, with a warning; the verdict is invalid otherwise")
+	return func(_ context.Context, args []string, stdio streams) error {
+		if !slices.Contains(report.Formats(), *format) {
+			return usageError{fmt.Errorf("-format is %q, want one of %s", *format, strings.Join(report.Formats(), ", "))}
+		}
+		results, err := report.Read(args...)
+		if err != nil {
+			return err
+		}
+		whole, err := harness.Merge(o, results...)
+		if err != nil {
+			return err
+		}
+		if err := writeTo(*out, stdio.out, func(w io.Writer) error { return report.Write(w, *format, whole) }); err != nil {
+			return err
+		}
+		if whole.Verdict != harness.Pass {
+			return fmt.Errorf("the verdict is %s: %s", whole.Verdict, strings.Join(whole.Reasons, "; "))
+		}
+		return nil
+	}
+}
