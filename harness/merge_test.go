@@ -225,12 +225,12 @@ func TestThresholdsAreDecidedOnOnceOverTheWhole(t *testing.T) {
 
 func TestFailuresOfAllShardsTogetherAreHeldAgainstMaxFailures(t *testing.T) {
 	plan := planOf(harness.AllAtOnce(6), harness.RunnerFunc(func(context.Context, *harness.Recorder) error { return errBroken }))
-	plan.MaxFailures = 5
+	plan.MaxFailures = 1
 	results := sharded(t, plan, 3)
-	require.Equal(t, harness.Pass, results[0].Verdict)
+	require.Equal(t, harness.Pass, results[0].Verdict, "two failed in this one, but it is not for a shard to say")
 	whole := merged(t, results...)
 	require.Equal(t, harness.Fail, whole.Verdict)
-	require.Contains(t, whole.Reasons[0], "6 failed runs, 5 allowed")
+	require.Contains(t, whole.Reasons[0], "6 failed runs, 1 allowed")
 	require.Len(t, whole.Scenarios[0].Failures, 6)
 }
 

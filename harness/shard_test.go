@@ -155,6 +155,13 @@ func TestShardsTogetherIssueExactlyWhatOneProcessWould(t *testing.T) {
 	}
 }
 
+func TestArrivalsAreDealtOutByTheirNumber(t *testing.T) {
+	for k := range 3 {
+		got := issued(t, harness.ConstantArrivals(1, 6*time.Second, 3), harness.Shard{Index: k, Of: 3}, false)
+		require.Equal(t, []string{fmt.Sprint(time.Duration(k) * time.Second), fmt.Sprint(time.Duration(k+3) * time.Second)}, got)
+	}
+}
+
 func TestUnevenPlacesAndSharedIterationsLoseNobody(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 2))
 	for n := 1; n <= 7; n++ {
