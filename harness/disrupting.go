@@ -246,6 +246,9 @@ func (d *disruptor) act(cur *disrupted, loadEnds <-chan struct{}) {
 
 // call calls a function of the user's, which may panic, or ignore its context.
 func (d *disruptor) call(cur *disrupted, ctx context.Context, what string, f func(context.Context) error) error {
+	if d.run.plan.Shard.Index > 0 {
+		return nil // once is enough
+	}
 	timeout := cur.Timeout
 	if timeout == 0 {
 		timeout = disruptionTimeout

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,6 +59,12 @@ func (m *merge) judgeShards(o MergeOptions, res *Result, found findings) {
 		want := Shard{Index: i, Of: m.shards[0].numbered().Of}.String()
 		if !slices.ContainsFunc(m.shards, func(s ShardResult) bool { return s.Shard == want }) {
 			lacks("shard %s is missing: its part of the load is not in these numbers; merge its result, too, or its stream if it was killed", want)
+		}
+	}
+	for _, s := range m.shards[1:] {
+		if a, b := m.shards[0], s; a.Fingerprint != b.Fingerprint {
+			found.add(Invalid, "shards %s and %s were dealt different targets (%s and %s): some may have been loaded twice, and others not at all", a.Shard, b.Shard, cmp.Or(a.Fingerprint, "none"), cmp.Or(b.Fingerprint, "none"))
+			break
 		}
 	}
 	for _, s := range m.shards {

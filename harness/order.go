@@ -20,6 +20,7 @@ func (r *Run) runTogether() {
 	}
 	if r.plan.Baseline == 0 {
 		ready()
+		r.together("")
 	}
 	start := r.now()
 	r.watchLoad(start, func() {
@@ -27,6 +28,7 @@ func (r *Run) runTogether() {
 			r.phase("baseline")
 			r.sleepUntil(start + r.plan.Baseline)
 			ready()
+			r.together("")
 		}
 		r.phase("load")
 		begin := r.now()
@@ -54,6 +56,7 @@ func (r *Run) runSequence() {
 				r.phase("setup")
 				s.begun.Store(true)
 				r.runSetup([]*scenarioRun{s})
+				r.together(s.Name)
 				r.phase("load")
 				r.disruptor.loadBegins(r.now())
 				s.runLoad(r.now(), false)

@@ -28,6 +28,19 @@ type Plan struct {
 	// of the plan.
 	Shard Shard
 
+	// Gate says when the load begins, so that shards begin together. Nil is as soon
+	// as everybody is ready.
+	Gate Gate
+
+	// Clock is how this machine's clock compares with that of the other shards, for
+	// the result. Nil takes it for right.
+	Clock *Clock
+
+	// Fingerprint is what all shards must have in common beside the plan, such as a
+	// hash of the list of targets. [Merge] makes a run invalid whose shards differ
+	// in it, because targets may have been loaded twice, and others not at all.
+	Fingerprint string
+
 	// Scenarios run side by side, or one after the other with Sequence.
 	Scenarios []Scenario
 
@@ -46,7 +59,8 @@ type Plan struct {
 	Baseline time.Duration
 
 	// Disruptions are done to what is tested while the load is on, in this order
-	// and one at a time.
+	// and one at a time. Of shards only the first does them, and undoes them; the
+	// others note what their users see.
 	Disruptions []Disruption
 
 	// Seed decides everything random. 0 takes one from the run's ID.

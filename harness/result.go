@@ -18,6 +18,8 @@ type Result struct {
 	RunID         string            `json:"run_id"`
 	Seed          uint64            `json:"seed"`
 	Shard         string            `json:"shard,omitempty"`        // as "2/5"; empty for a whole
+	Fingerprint   string            `json:"fingerprint,omitempty"`  // of what shards must have in common
+	Clock         *Clock            `json:"clock,omitempty"`        // which the times of day are by; nil for this machine's
 	MaxFailures   int               `json:"max_failures,omitempty"` // failed runs that are still a pass
 	Partial       bool              `json:"partial,omitempty"`      // of a stream without its end
 	StartedAt     time.Time         `json:"started_at"`
@@ -180,9 +182,11 @@ func (r *Run) makeResult() *Result {
 		RunID:         r.plan.RunID,
 		Seed:          r.plan.Seed,
 		Shard:         r.plan.Shard.String(),
+		Fingerprint:   r.plan.Fingerprint,
+		Clock:         r.plan.Clock,
 		MaxFailures:   r.plan.MaxFailures,
-		StartedAt:     r.epoch,
-		EndedAt:       end,
+		StartedAt:     r.startedAt(),
+		EndedAt:       end.Add(r.plan.Clock.offset()),
 		Seconds:       end.Sub(r.epoch).Seconds(),
 		Target:        orEmpty(r.plan.Target),
 		Configuration: orEmpty(r.plan.Configuration),

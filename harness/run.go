@@ -27,6 +27,7 @@ type Run struct {
 	cutoff    atomic.Int64 // when the load was cut short, since the epoch
 	aborted   atomic.Bool
 	broken    atomic.Pointer[string] // the threshold that ended the load
+	barred    atomic.Pointer[string] // why there was no load
 	stopped   bool                   // before the load had ended by itself
 	stacks    stacks
 	watch     *selfWatch

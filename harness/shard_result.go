@@ -13,7 +13,8 @@ type ShardResult struct {
 	Shard      string    `json:"shard"` // as "2/5"
 	StartedAt  time.Time `json:"started_at"`
 	EndedAt    time.Time `json:"ended_at"`
-	TimelineAt float64   `json:"timeline_at"` // seconds since its own beginning
+	Clock      *Clock    `json:"clock,omitempty"` // which those are by; nil for its machine's
+	TimelineAt float64   `json:"timeline_at"`     // seconds since its own beginning
 
 	// Verdict and Reasons are about this process alone: thresholds are decided on
 	// over the whole.
@@ -22,6 +23,7 @@ type ShardResult struct {
 	Warnings []string `json:"warnings,omitempty"`
 	Partial  bool     `json:"partial,omitempty"` // of a stream without its end
 
+	Fingerprint   string            `json:"fingerprint,omitempty"`
 	Target        map[string]string `json:"target"`
 	Configuration map[string]string `json:"configuration"`
 	Generator     Generator         `json:"generator"`
@@ -48,8 +50,9 @@ func (r *Result) shards() []ShardResult {
 		return slices.Clone(r.Shards)
 	}
 	s := ShardResult{
-		Shard: r.Shard, StartedAt: r.StartedAt.Round(0).UTC(), EndedAt: r.EndedAt.Round(0).UTC(), TimelineAt: r.TimelineAt,
-		Verdict: r.Verdict, Reasons: append([]string{}, r.Reasons...), Warnings: slices.Clone(r.Warnings), Partial: r.Partial,
+		Shard: r.Shard, StartedAt: r.StartedAt.Round(0).UTC(), EndedAt: r.EndedAt.Round(0).UTC(), Clock: r.Clock, TimelineAt: r.TimelineAt,
+		Fingerprint: r.Fingerprint,
+		Verdict:     r.Verdict, Reasons: append([]string{}, r.Reasons...), Warnings: slices.Clone(r.Warnings), Partial: r.Partial,
 		Target: maps.Clone(orEmpty(r.Target)), Configuration: maps.Clone(orEmpty(r.Configuration)), Generator: r.Generator,
 		Phases: append([]PhaseMark{}, r.Phases...), Observed: r.Server != nil, LagP99: map[string]float64{},
 	}

@@ -34,6 +34,8 @@ type StreamStart struct {
 	RunID         string            `json:"run_id"`
 	Seed          uint64            `json:"seed"`
 	Shard         string            `json:"shard,omitempty"` // as "2/5"; empty for a whole
+	Fingerprint   string            `json:"fingerprint,omitempty"`
+	Clock         *Clock            `json:"clock,omitempty"`
 	MaxFailures   int               `json:"max_failures,omitempty"`
 	StartedAt     time.Time         `json:"started_at"`
 	Target        map[string]string `json:"target"`
@@ -131,8 +133,8 @@ func (r *Run) openStream() *stream {
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	start := &StreamStart{
-		SchemaVersion: SchemaVersion, Name: r.plan.Name, RunID: r.plan.RunID, Seed: r.plan.Seed, StartedAt: r.epoch,
-		Shard: r.plan.Shard.String(), MaxFailures: r.plan.MaxFailures,
+		SchemaVersion: SchemaVersion, Name: r.plan.Name, RunID: r.plan.RunID, Seed: r.plan.Seed, StartedAt: r.startedAt(),
+		Shard: r.plan.Shard.String(), Fingerprint: r.plan.Fingerprint, Clock: r.plan.Clock, MaxFailures: r.plan.MaxFailures,
 		Target: orEmpty(r.plan.Target), Configuration: orEmpty(r.plan.Configuration), Generator: r.generator(),
 		Scenarios: []StreamScenario{},
 	}

@@ -293,7 +293,7 @@ func (p *partial) result() (*Result, error) {
 	st := p.start
 	res := &Result{
 		SchemaVersion: SchemaVersion, Name: st.Name, RunID: st.RunID, Seed: st.Seed, StartedAt: st.StartedAt,
-		Shard: st.Shard, MaxFailures: st.MaxFailures, Partial: true,
+		Shard: st.Shard, Fingerprint: st.Fingerprint, Clock: st.Clock, MaxFailures: st.MaxFailures, Partial: true,
 		EndedAt: st.StartedAt.Add(time.Duration(p.last * 1e9)), Seconds: p.last, Reasons: []string{},
 		Target: orEmpty(st.Target), Configuration: orEmpty(st.Configuration), Generator: st.Generator,
 		TimelineAt: p.zero, Phases: append([]PhaseMark{}, p.phases...), Scenarios: []ScenarioResult{},

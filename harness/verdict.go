@@ -10,7 +10,7 @@ type Verdict string
 
 // The verdicts, gravest first.
 const (
-	// Error: the setup of everybody, or the cleanup, failed.
+	// Error: the setup of everybody, the gate or the cleanup failed.
 	Error Verdict = "error"
 	// Interrupted: somebody stopped the run.
 	Interrupted Verdict = "interrupted"
@@ -80,6 +80,9 @@ func (r *Run) judge(res *Result) (Verdict, []string) {
 	found := findings{}
 	if broken := r.broken.Load(); broken != nil {
 		found.add(Fail, "%s", *broken)
+	}
+	if barred := r.barred.Load(); barred != nil {
+		found.add(Error, "%s", *barred)
 	}
 	var failed int64
 	first := ""
