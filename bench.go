@@ -19,6 +19,11 @@ import (
 // written only where CODER_SCALETEST_ARTIFACTS or -artifacts asks for them.
 func Bench(b *testing.B, scenario harness.Scenario) {
 	b.Helper()
+	if target := targetOf(b); target != nil {
+		if err := target.unsharded("a benchmark"); err != nil {
+			b.Fatalf("%v", err)
+		}
+	}
 	var response histogram.Histogram
 	var bytes, errors int64
 	var seconds float64

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/coderscale/scaletest/coder"
+	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/harness/ledger"
 	"github.com/coderscale/scaletest/runners/cleanup"
 )
@@ -21,7 +22,8 @@ import (
 // of this machine say is left on the deployment. How many at a time and for how
 // long is in [Config].
 type CleanupOptions struct {
-	// Run is the only run whose things are deleted. "" means all.
+	// Run is the only run whose things are deleted, by its ID or by the UUID that
+	// it was made of. "" means all.
 	Run string
 
 	// Ledger is the ledger, or the folder of ledgers, to read. "" means
@@ -29,7 +31,8 @@ type CleanupOptions struct {
 	Ledger string
 
 	// All deletes what carries the names of scale tests instead, whoever made it:
-	// see [cleanup.All]. Config.CleanupTemplate narrows it down.
+	// see [cleanup.All]. Config.CleanupTemplate narrows it down, and so does Run,
+	// where there is no ledger, such as that of a pod that is gone.
 	All bool
 
 	// Orphan deletes the record of a workspace that can't be deleted otherwise,
@@ -60,9 +63,6 @@ type CleanupOptions struct {
 
 func (o CleanupOptions) validate() error {
 	var errs []error
-	if o.All && o.Run != "" {
-		errs = append(errs, errors.New("all runs and one run exclude each other: want at most one of the two"))
-	}
 	if o.All && o.Ledger != "" {
 		errs = append(errs, errors.New("what carries the names of scale tests is in no ledger: want at most one of the two"))
 	}
@@ -80,6 +80,13 @@ func (o CleanupOptions) validate() error {
 func Cleanup(ctx context.Context, cfg Config, o CleanupOptions) (cleanup.Report, error) {
 	if err := o.validate(); err != nil {
 		return cleanup.Report{}, err
+	}
+	if o.Run != "" {
+		run, err := harness.RunIDOf(o.Run)
+		if err != nil {
+			return cleanup.Report{}, err
+		}
+		o.Run = run
 	}
 	client := o.Client
 	if client == nil {
@@ -128,7 +135,7 @@ func (r *cleaning) dryRun() bool { return r.o.DryRun || r.cfg.DryRun }
 
 // all cleans up by names.
 func (r *cleaning) all(ctx context.Context) (cleanup.Report, error) {
-	p, err := cleanup.All(ctx, r.client, cleanup.AllOptions{Template: r.cfg.CleanupTemplate})
+	p, err := cleanup.All(ctx, r.client, cleanup.AllOptions{Template: r.cfg.CleanupTemplate, Run: r.o.Run})
 	if err != nil {
 		return r.report, err
 	}
@@ -136,10 +143,10 @@ func (r *cleaning) all(ctx context.Context) (cleanup.Report, error) {
 		if len(p.Spared) > 0 {
 			r.tell(p)
 		}
-		r.say("nothing to do: %s has nothing to delete that carries the names of scale tests", r.cfg.URL)
+		r.say("nothing to do: %s has nothing to delete that carries the names of %s", r.cfg.URL, r.whose())
 		return r.report, nil
 	}
-	r.say("on %s, of whoever made it:", r.cfg.URL)
+	r.say("on %s, with the names of %s, of whoever made it:", r.cfg.URL, r.whose())
 	r.tell(p)
 	if r.dryRun() {
 		return r.report, nil
@@ -152,6 +159,14 @@ func (r *cleaning) all(ctx context.Context) (cleanup.Report, error) {
 	r.run(ctx, p, nil)
 	r.tellLeft()
 	return r.report, nil
+}
+
+// whose says what names are looked for.
+func (r *cleaning) whose() string {
+	if r.o.Run != "" {
+		return "run " + r.o.Run
+	}
+	return "scale tests"
 }
 
 // ledgers cleans up what ledgers name.

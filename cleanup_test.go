@@ -164,7 +164,8 @@ func TestCleanupThatMakesNoSenseDeletesNothing(t *testing.T) {
 		o    scaletest.CleanupOptions
 		says string
 	}{
-		{scaletest.CleanupOptions{All: true, Run: "r", Ledger: "x"}, "exclude each other"},
+		{scaletest.CleanupOptions{All: true, Ledger: "x"}, "in no ledger"},
+		{scaletest.CleanupOptions{All: true, Run: "R"}, "run ID \"R\": want at most 15"},
 		{scaletest.CleanupOptions{Ledger: filepath.Join(dir, "none")}, "find the ledger: "},
 	} {
 		_, _, err := d.tidy(t, dir, c.o)

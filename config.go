@@ -79,6 +79,8 @@ type Config struct {
 	// _SERVER_DATABASE ("database").
 	About map[string]string
 
+	Sharding Sharding // which part of a run of several processes this one is
+
 	Thresholds map[string][]harness.Threshold // CODER_SCALETEST_THRESHOLDS, by scenario
 	Outputs    []Output                       // CODER_SCALETEST_OUTPUTS, default text
 	Artifacts  string                         // CODER_SCALETEST_ARTIFACTS
@@ -142,6 +144,7 @@ func ConfigFromEnv(environ []string) (Config, error) {
 		DisruptCommand:     p.text("DISRUPT_COMMAND"),
 		DisruptUndoCommand: p.text("DISRUPT_UNDO_COMMAND"),
 		About:              p.about(),
+		Sharding:           p.sharding(),
 		Thresholds:         p.thresholds("THRESHOLDS"),
 		Outputs:            p.outputs("OUTPUTS"),
 		Artifacts:          p.text("ARTIFACTS"),

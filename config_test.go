@@ -102,17 +102,6 @@ func printable(r rune) rune {
 	return r
 }
 
-func TestWhatCannotBeDoneYetIsRefusedByName(t *testing.T) {
-	for _, c := range []struct{ name, value, feature string }{
-		{"SHARD", "0/2", "sharding"},
-		{"SHARDS", "2", "sharding"},
-		{"START_AT", "2026-01-01T00:00:00Z", "sharding"},
-	} {
-		_, err := scaletest.ConfigFromEnv([]string{p + c.name + "=" + c.value})
-		assert.EqualError(t, err, p+c.name+" is set, but "+c.feature+" can't be done yet: unset it")
-	}
-}
-
 func TestValuesThatAskForNothingAreAccepted(t *testing.T) {
 	for _, set := range []string{
 		"RETRY=0", "COUNT=1", "NO_CLEANUP=false", "NO_CLEANUP=0", "NO_WAIT_FOR_AGENTS=F", "RUN_COMMAND=", "RUN_TIMEOUT=5s",

@@ -26,6 +26,7 @@ type Target struct {
 	replicas  int // of the embedded deployment
 	tailnet   *sharedTailnet
 	simulated *fleets
+	sharded   *sharded
 }
 
 // Embedded configures the deployment that stands in when CODER_URL is unset.
@@ -64,11 +65,14 @@ func ConnectClient(tb TB, client *coder.Client) *Target {
 	neverCached()
 	// The environment is told of a live deployment. The token stays in the client.
 	environ := slices.Concat(os.Environ(), []string{"CODER_URL=" + client.URL().String(), "CODER_SESSION_TOKEN=of-the-client"})
-	t := &Target{client: client, tailnet: new(sharedTailnet), simulated: new(fleets)}
+	t := &Target{client: client, tailnet: new(sharedTailnet), simulated: new(fleets), sharded: new(sharded)}
 	var err error
 	if t.cfg, err = ConfigFromEnv(environ); err == nil {
 		t.cfg.token = secret{} // that was no token
 		err = t.check(tb.Context())
+	}
+	if err == nil {
+		t.join()
 	}
 	return belongTo(tb, t, err)
 }
@@ -93,7 +97,7 @@ func (e Embedded) connect(ctx context.Context, environ []string) (*Target, error
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{cfg: cfg, tailnet: new(sharedTailnet), simulated: new(fleets)}
+	t := &Target{cfg: cfg, tailnet: new(sharedTailnet), simulated: new(fleets), sharded: new(sharded)}
 	address, token := cfg.URL, cfg.token.reveal()
 	if !cfg.Live() {
 		server := e.Server
@@ -113,6 +117,7 @@ func (e Embedded) connect(ctx context.Context, environ []string) (*Target, error
 		t.close()
 		return nil, err
 	}
+	t.join()
 	return t, nil
 }
 
@@ -125,6 +130,9 @@ func (t *Target) check(ctx context.Context) (err error) {
 }
 
 func (t *Target) close() {
+	if t.sharded.leave != nil {
+		t.sharded.leave()
+	}
 	t.leaveTailnet()
 	if t.client != nil {
 		t.client.CloseIdleConnections()

@@ -22,7 +22,7 @@ func newEnvParser(environ []string) *envParser {
 	p := &envParser{env: map[string]string{}}
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(name, "CODER_") || name == "GITHUB_ACTIONS" || name == "GITHUB_STEP_SUMMARY" {
+		if strings.HasPrefix(name, "CODER_") || name == "GITHUB_ACTIONS" || name == "GITHUB_STEP_SUMMARY" || name == completionIndex {
 			p.env[name] = strings.TrimSpace(value)
 		}
 	}

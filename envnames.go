@@ -23,22 +23,8 @@ var known = []string{
 	"PROMETHEUS_ADDRESS", "PROMETHEUS_WAIT", "PROMETHEUS_PUSH_URL", "LIVE_ADDRESS", "TRACE", "TRACE_PROPAGATE", "SCENARIO",
 	"ENVIRONMENT", "SERVER_CPU", "SERVER_MEMORY", "SERVER_REPLICAS", "SERVER_DATABASE",
 	"SERVER_METRICS", "SERVER_INTERVAL",
+	"SHARD", "SHARDS", "RUN_ID", "COLLECTOR", "START_AT",
 	"DISRUPT_COMMAND", "DISRUPT_UNDO_COMMAND", "DURATION", "THRESHOLDS", "OUTPUTS", "ARTIFACTS", "SEED", "REQUIRED", "DRY_RUN", "YES",
-}
-
-// laterVariable is one whose feature does not exist yet.
-type laterVariable struct {
-	feature string // what can't be done
-	off     string // the value that asks for nothing
-}
-
-// later are the variables to come. Ignoring them would make a test do
-// something else than it was asked, so only the value that asks for nothing is
-// accepted: scripts that spell it out go on working.
-var later = map[string]laterVariable{
-	"SHARD":    {"sharding", ""},
-	"SHARDS":   {"sharding", "1"},
-	"START_AT": {"sharding", ""},
 }
 
 // never are variables of Coder's utility that will not be read.
@@ -55,19 +41,13 @@ func (p *envParser) refuseUnknown() {
 		if !ours || p.env[name] == "" || slices.Contains(known, short) {
 			continue
 		}
-		if l, ok := later[short]; ok {
-			if !sameValue(p.env[name], l.off) {
-				p.fail("%s is set, but %s can't be done yet: unset it", name, l.feature)
-			}
-			continue
-		}
 		if instead, ok := never[short]; ok {
 			if !sameValue(p.env[name], "false") {
 				p.fail("%s is not supported: %s", name, instead)
 			}
 			continue
 		}
-		near, distance := nearest(short, slices.Concat(known, sortedKeys(later)))
+		near, distance := nearest(short, known)
 		if distance > len(short)/2 {
 			p.fail("%s is not a known variable: the README lists those that there are", name)
 			continue

@@ -48,6 +48,10 @@ func FindLimit(tb TB, search harness.Search) *harness.Limit {
 		tb.Fatalf("there is no target: call scaletest.Connect first, or use package harness for other systems")
 		return nil
 	}
+	if err := target.unsharded("a search"); err != nil {
+		tb.Fatalf("%v", err)
+		return nil
+	}
 	p := &probing{Target: target, tb: tb, console: &console{out: output(tb)}}
 	low, high, err := p.ends(search)
 	if err == nil {

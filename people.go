@@ -61,9 +61,7 @@ func (t *Target) users(ctx context.Context) ([]coder.User, error) {
 	all = slices.DeleteFunc(all, func(u coder.User) bool {
 		return !strings.HasPrefix(u.Username, namePrefix) && !strings.HasSuffix(u.Email, runners.EmailDomain) || u.Status == "suspended"
 	})
-	slices.SortFunc(all, func(a, b coder.User) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), slices.Compare(a.ID[:], b.ID[:]))
-	})
+	sortUsers(all)
 	if len(all) == 0 && t.embedded != nil {
 		return nil, errors.New("the embedded deployment has no users: start it with scaletest.Embedded{Server: codertest.Config{Users: 50}}.Connect, or act as its owner with target.Self()")
 	}
@@ -81,7 +79,19 @@ func (t *Target) users(ctx context.Context) ([]coder.User, error) {
 	if !t.preflight.Owner {
 		return nil, fmt.Errorf("the token of %s may not open sessions for others: use the token of a site owner, or set CODER_SCALETEST_USE_HOST_LOGIN=true", t.preflight.User.Username)
 	}
+	ids := make([]string, len(cut))
+	for i, u := range cut {
+		ids[i] = t.identify(u.ID, u.Username)
+	}
+	t.sharded.deal(ids)
 	return cut, nil
+}
+
+// sortUsers brings them into their stable order.
+func sortUsers(all []coder.User) {
+	slices.SortFunc(all, func(a, b coder.User) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), slices.Compare(a.ID[:], b.ID[:]))
+	})
 }
 
 // openSessions opens a session for each user, and ends them with the test.

@@ -35,6 +35,8 @@ func TestMainJobAsAProcess(t *testing.T) {
 	t.Run("live", func(t *testing.T) { liveJob(t, binary) })
 	t.Run("an interrupt ends it gracefully", func(t *testing.T) { interruptedJob(t, binary) })
 	t.Run("kill -9 leaves what was seen", func(t *testing.T) { killedJob(t, binary) })
+	t.Run("shards are one run", func(t *testing.T) { shardedJob(t, binary) })
+	t.Run("a scenario file that creates, in shards", func(t *testing.T) { shardedFile(t, binary) })
 	t.Run("an orphan ends", func(t *testing.T) { orphanedJob(t, binary) })
 }
 

@@ -78,6 +78,9 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 		return nil
 	}
 	c.plan(plan, target)
+	if !c.quiet { // a benchmark has many runs
+		target.beginTogether(tb.Context(), &plan, c)
+	}
 	plan.OnSnapshot = chain(plan.OnSnapshot, c.snapshot)
 	plan.OnPhase = chain(plan.OnPhase, c.phase)
 
@@ -93,6 +96,11 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 	}
 	if stream != nil {
 		plan.Stream = stream.File
+	}
+	sent, err := target.send(plan.Name, stream)
+	if err != nil {
+		tb.Fatalf("%v", err)
+		return nil
 	}
 	heard := hear() // before the start, so that no interrupt is lost
 	defer heard.release()
@@ -118,9 +126,13 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 		tb.Errorf("%v", cerr)
 	}
 	if err != nil {
+		sent.drop()
 		_ = os.Remove(dir) // it is empty, or stays
 		tb.Fatalf("%s", oneLine(err))
 		return nil
+	}
+	if err := sent.end(); err != nil {
+		tb.Errorf("%s", oneLine(err))
 	}
 	return res
 }
@@ -202,6 +214,7 @@ func (t *Target) prepare(tb TB, plan harness.Plan) (harness.Plan, error) {
 	if plan.CleanupJobTimeout == 0 || cfg.given("CLEANUP_JOB_TIMEOUT") {
 		plan.CleanupJobTimeout = or(cfg.CleanupJobTimeout, noLimit)
 	}
+	t.cut(&plan)
 	plan.Scenarios = slices.Clone(plan.Scenarios)
 	for _, name := range replaceThresholds(plan.Scenarios, cfg.Thresholds) {
 		tb.Logf("CODER_SCALETEST_THRESHOLDS also names scenario %q, which this test does not have: it has %s", name, scenarioNames(plan.Scenarios))

@@ -38,6 +38,10 @@ func RunFile(tb TB, f scenario.File) *harness.Result {
 		r.Dialer = target.SSHDialer(tb)
 	}
 	r.ProxyURL = target.cfg.ProxyURL
+	if err := target.mayCreate(f.Create); err != nil {
+		tb.Fatalf("%v", err)
+		return nil
+	}
 	if f.Create != nil {
 		if !target.foresee(tb, f, r) {
 			return nil
@@ -45,6 +49,9 @@ func RunFile(tb TB, f scenario.File) *harness.Result {
 		res := target.createFor(tb, *f.Create, people, &r)
 		if res == nil || res.Verdict != harness.Pass {
 			return res
+		}
+		if target.cfg.Sharding.many() {
+			target.ofAllShards(tb, people, &r)
 		}
 	}
 	if workspaces && r.Workspaces == nil {
@@ -56,7 +63,7 @@ func RunFile(tb TB, f scenario.File) *harness.Result {
 	if people && r.People == nil {
 		r.People = target.People(tb)
 	}
-	if f.Create == nil { // else they have their owners' clients
+	if f.Create == nil || target.cfg.Sharding.many() { // else they have their owners' clients
 		r.ForApp = func(ws []runners.Workspace, slug string) []runners.Workspace { return target.pathApps(tb, ws, slug) }
 	}
 	plan, err := f.Plan(r)
@@ -109,7 +116,7 @@ func (t *Target) createFor(tb TB, c scenario.Create, people bool, r *scenario.Re
 			o.Create.Parameters = append(o.Create.Parameters, coder.BuildParameter{Name: name, Value: c.Parameters[name]})
 		}
 	}
-	creator := &Target{cfg: o, client: t.client, preflight: t.preflight, embedded: t.embedded, tailnet: t.tailnet, simulated: t.simulated}
+	creator := &Target{cfg: o, client: t.client, preflight: t.preflight, embedded: t.embedded, tailnet: t.tailnet, simulated: t.simulated, sharded: t.sharded}
 	cfg := creator.CreateWorkspaces(tb)
 	keep := c.Keep || o.Create.NoCleanup
 	made := &madeThings{Ledger: cfg.Users.Ledger}
@@ -137,7 +144,7 @@ func (t *Target) createFor(tb TB, c scenario.Create, people bool, r *scenario.Re
 		r.Workspaces = append(r.Workspaces, p.w)
 	}
 	r.AnyState = r.Workspaces
-	if people && len(ready) > 0 {
+	if people && len(ready) > 0 && !t.cfg.Sharding.many() {
 		r.People = t.ownersOf(tb, r.Workspaces)
 	}
 	return res
@@ -167,6 +174,11 @@ func (t *Target) deleteMade(tb TB, made *madeThings, atATime int) {
 	tb.Helper()
 	ctx := context.WithoutCancel(tb.Context())
 	limit := or(t.cfg.CleanupTimeout, noLimit)
+	waiting, done := context.WithTimeout(ctx, limit)
+	if err := t.meetOthers(waiting, tb.Name()+" deletes"); err != nil { // who may still use them
+		tb.Logf("deleting without waiting for the other shards: %s", oneLine(err))
+	}
+	done()
 	short, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	plan, err := cleanup.FromRecord(short, t.client, made.record(), cleanup.RecordOptions{AtATime: atATime, Settle: -1})

@@ -72,7 +72,8 @@ func (p *envParser) serverMetrics() ServerMetrics {
 // never nil.
 func (t *Target) watchServer(plan *harness.Plan, c *console) (end func(), err error) {
 	m := t.cfg.Server
-	if m.Off || c.quiet || plan.Observer != nil || t.embedded != nil && t.replicas > 1 {
+	if m.Off || c.quiet || plan.Shard.Index > 0 || // the first shard's look is enough
+		plan.Observer != nil || t.embedded != nil && t.replicas > 1 {
 		// An embedded deployment of several replicas is there to lose one: what looks
 		// at it takes turns with the load's connections, which would no longer be
 		// spread evenly.

@@ -97,6 +97,11 @@ func (t *Target) workspaces(ctx context.Context, f Filter) (ws []runners.Workspa
 		}
 		ws = append(ws, runners.Workspace{Client: t.client, Name: w.FullName(), ID: w.ID, Agent: agent})
 	}
+	ids := make([]string, len(ws))
+	for i, w := range ws {
+		ids[i] = t.identify(w.ID, w.Name)
+	}
+	t.sharded.deal(ids)
 	if len(ws) == 0 {
 		return nil, skipped, fmt.Errorf("none of %d workspaces can be used, %s: start them first", len(all), skipped[0])
 	}

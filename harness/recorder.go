@@ -154,6 +154,10 @@ func (r *Recorder) Done() <-chan struct{} {
 // RunID is the run's identity. Names of what a runner creates carry it.
 func (r *Recorder) RunID() string { return r.run.plan.RunID }
 
+// Shard is the part of the run that this process issues. Names that processes count
+// up must be told apart by it, because their runs have one ID.
+func (r *Recorder) Shard() Shard { return r.run.plan.Shard }
+
 // User is the user's index, from 0.
 func (r *Recorder) User() int { return r.user }
 

@@ -36,16 +36,16 @@ func Read(paths ...string) ([]*harness.Result, error) {
 			}
 		}
 		var of []*harness.Result
-		known := map[string]bool{} // runs
+		known := map[key]bool{}
 		for _, file := range files {
 			res, err := harness.ReadResult(file)
 			if err != nil {
 				return nil, err
 			}
-			if info.IsDir() && strings.HasSuffix(file, streamEnding) && known[res.RunID] {
+			if info.IsDir() && strings.HasSuffix(file, streamEnding) && known[keyOf(res)] {
 				continue
 			}
-			known[res.RunID] = true
+			known[keyOf(res)] = true
 			of = append(of, res)
 		}
 		slices.SortStableFunc(of, func(a, b *harness.Result) int { return a.StartedAt.Compare(b.StartedAt) })
@@ -53,6 +53,12 @@ func Read(paths ...string) ([]*harness.Result, error) {
 	}
 	return all, nil
 }
+
+// key tells runs apart, shards of one, and runs of one ID that were one after the
+// other.
+type key struct{ run, shard, name string }
+
+func keyOf(r *harness.Result) key { return key{r.RunID, r.Shard, r.Name} }
 
 const streamEnding = ".ndjson"
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/coderscale/scaletest/harness"
+
 	"github.com/coderscale/scaletest/runners/cleanup"
 )
 
@@ -57,7 +59,10 @@ func orNoLedger(l Ledger) Ledger {
 // must not give the same one twice.
 var created atomic.Int64
 
-// newName is a name that no other run has: the run's ID is random.
-func newName(run string) string {
-	return fmt.Sprintf("%s%s-%d", NamePrefix, run, created.Add(1)-1)
+// newName is a name that no other run has, because the run's ID is random, and no
+// other of its shards, because each has numbers of its own.
+func newName(rec *harness.Recorder) string {
+	shard := rec.Shard()
+	n := int(created.Add(1)-1)*max(shard.Of, 1) + shard.Index
+	return fmt.Sprintf("%s%s-%d", NamePrefix, rec.RunID(), n)
 }

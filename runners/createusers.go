@@ -161,7 +161,7 @@ func (r *createUser) get(ctx context.Context, rec *harness.Recorder) (Person, er
 			return Person{}, fmt.Errorf("wait to create a user below the server's rate limit: %w", err)
 		}
 	}
-	name, password := newName(rec.RunID()), newPassword()
+	name, password := newName(rec), newPassword()
 	if err := g.cfg.Ledger.Intend(ctx, rec.RunID(), KindUser, name); err != nil {
 		return Person{}, fmt.Errorf("create user %s: %w", name, err)
 	}

@@ -231,7 +231,7 @@ func (r *createWorkspace) owner(ctx context.Context, rec *harness.Recorder) (Per
 
 // create asks for the workspace.
 func (r *createWorkspace) create(ctx context.Context, rec *harness.Recorder, owner Person) (coder.Workspace, error) {
-	ledger, name := r.cfg.Users.Ledger, newName(rec.RunID())
+	ledger, name := r.cfg.Users.Ledger, newName(rec)
 	made := madeWorkspace{run: rec.RunID(), owner: owner.User.Username, name: name, client: owner.Client}
 	if err := ledger.Intend(ctx, made.run, KindWorkspace, made.fullName()); err != nil {
 		return coder.Workspace{}, fmt.Errorf("create workspace %s: %w", made.fullName(), err)

@@ -17,9 +17,9 @@ import (
 // cleanup deletes what scale tests have left behind.
 func cleanup(fs *flag.FlagSet) action {
 	var o scaletest.CleanupOptions
-	fs.StringVar(&o.Run, "run", "", "delete only what the run with this `ID` has made")
+	fs.StringVar(&o.Run, "run", "", "delete only what the run with this `ID` has made; a UUID is the one that an ID was made of")
 	fs.StringVar(&o.Ledger, "ledger", "", "`path` of a ledger, or of a folder of ledgers (default CODER_SCALETEST_ARTIFACTS, or the user's cache folder)")
-	fs.BoolVar(&o.All, "all", false, "delete everything that carries the names of scale tests, whoever made it")
+	fs.BoolVar(&o.All, "all", false, "delete everything that carries the names of scale tests, or with -run of that run, whoever made it")
 	fs.BoolVar(&o.Orphan, "orphan", false, "delete the record of a workspace that can't be deleted otherwise, and leave what it stands for")
 	fs.BoolVar(&o.Force, "force", false, "also clean up after a run that is still going on")
 	fs.BoolVar(&o.DryRun, "dry-run", false, "say what would be deleted, and delete nothing")
@@ -71,8 +71,8 @@ func cleanup(fs *flag.FlagSet) action {
 
 func mistakes(o scaletest.CleanupOptions, given map[string]bool, atATime int, timeout, jobTimeout time.Duration) error {
 	var errs []error
-	if o.All && (o.Run != "" || o.Ledger != "") {
-		errs = append(errs, errors.New("-all excludes -run and -ledger"))
+	if o.All && o.Ledger != "" {
+		errs = append(errs, errors.New("-all excludes -ledger"))
 	}
 	if !o.All && given["template"] {
 		errs = append(errs, errors.New("-template needs -all: ledgers don't know templates"))

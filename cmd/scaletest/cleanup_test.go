@@ -142,7 +142,7 @@ func TestCleanupFlagsThatMakeNoSenseAreMistakes(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"-all", "-run", "r"}, "-all excludes -run and -ledger"},
+		{[]string{"-all", "-ledger", "l"}, "-all excludes -ledger"},
 		{[]string{"-template", "x"}, "-template needs -all: ledgers don't know templates"},
 		{[]string{"-concurrency", "0", "-timeout", "-1s"}, "-concurrency is 0, want 1 or more; a timeout is negative, want 0 (no limit) or more"},
 	} {

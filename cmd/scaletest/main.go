@@ -33,6 +33,7 @@ func commands() []command {
 	return []command{
 		{"agents", "play the agents of workspaces that have no machine", "", agents},
 		{"cleanup", "delete what scale tests have left on a deployment", "", cleanup},
+		{"collect", "be where the shards of a run meet, and make one result of theirs", "", collecting},
 		{"compare", "hold runs of now against runs of before", "OLD... -- NEW...", comparing},
 		{"live", "serve a page that follows the stream of a run", "STREAM", following},
 		{"merge", "make one result of those of the shards of a run", "FILE|FOLDER...", merging},

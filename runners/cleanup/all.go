@@ -17,6 +17,24 @@ type AllOptions struct {
 	// Template is the name or the ID of the template whose workspaces are
 	// deleted. "" means all. Users who own other workspaces are left then.
 	Template string
+
+	// Run is the ID of the only run whose things are deleted: those whose names carry
+	// it. Nothing else of scale tests is touched, not even users in
+	// @scaletest.local. "" means all.
+	Run string
+}
+
+// made reports whether a user is one that [All] looks for.
+func (o AllOptions) made(u coder.User) bool {
+	return o.Run != "" && o.named(u.Username) || o.Run == "" && byScaleTest(u)
+}
+
+// named reports whether a name is one that [All] looks for.
+func (o AllOptions) named(name string) bool {
+	if o.Run != "" {
+		return strings.HasPrefix(name, namePrefix+o.Run+"-")
+	}
+	return strings.HasPrefix(name, namePrefix)
 }
 
 // All plans to delete everything that scale tests have made, also those of
@@ -44,13 +62,13 @@ func All(ctx context.Context, c *coder.Client, o AllOptions) (Plan, error) {
 	}
 	ours := map[uuid.UUID]bool{} // users
 	for _, u := range users {
-		ours[u.ID] = byScaleTest(u) && u.ID != me.ID && u.Username != prebuildsOwner
+		ours[u.ID] = o.made(u) && u.ID != me.ID && u.Username != prebuildsOwner
 	}
 	var p Plan
 	keeps := map[uuid.UUID]int{} // workspaces of a user that are not deleted
 	for _, w := range workspaces {
 		item := Item{Kind: KindWorkspace, Name: w.FullName(), ID: w.ID}
-		named := strings.HasPrefix(w.Name, namePrefix) || ours[w.OwnerID]
+		named := o.named(w.Name) || ours[w.OwnerID]
 		switch {
 		case named && prebuilt(w):
 			p.spare(item, ErrPrebuilt)
@@ -64,7 +82,7 @@ func All(ctx context.Context, c *coder.Client, o AllOptions) (Plan, error) {
 	for _, u := range users {
 		item := Item{Kind: KindUser, Name: u.Username, ID: u.ID}
 		switch {
-		case byScaleTest(u) && u.ID == me.ID:
+		case o.made(u) && u.ID == me.ID:
 			p.spare(item, errors.New("the token belongs to this user"))
 		case ours[u.ID] && keeps[u.ID] > 0:
 			p.spare(item, fmt.Errorf("the user owns %s that will not be deleted", plural(keeps[u.ID], "other "+KindWorkspace)))

@@ -84,3 +84,22 @@ func TestAllNeverTakesTheTokensOwnUser(t *testing.T) {
 	assert.Equal(t, []string{"workspace scaletest-boss/scaletest-1"}, texts(p.Items()))
 	assert.Equal(t, []string{"user scaletest-boss: the token belongs to this user"}, texts(p.Spared))
 }
+
+func TestAllOfARunLeavesOtherRunsAlone(t *testing.T) {
+	t.Parallel()
+	forVersions(t, func(t *testing.T, version string) {
+		d := deploy(t, version, codertest.Config{})
+		for _, name := range []string{"scaletest-ab-0", "scaletest-ab-1", "scaletest-abc-0", "scaletest-other", "scaletest-ab"} {
+			d.user(t, name, name+"@scaletest.local")
+			d.workspace(t, name, name)
+		}
+		d.user(t, "carol", "carol@example.com")
+		d.workspace(t, "carol", "scaletest-ab-2")
+		p, err := cleanup.All(t.Context(), d.Client, cleanup.AllOptions{Run: "ab"})
+		require.NoError(t, err)
+		assert.ElementsMatch(t, []string{
+			"workspace scaletest-ab-0/scaletest-ab-0", "workspace scaletest-ab-1/scaletest-ab-1", "workspace carol/scaletest-ab-2",
+			"user scaletest-ab-0", "user scaletest-ab-1",
+		}, texts(p.Items()))
+	})
+}
