@@ -132,6 +132,8 @@ func schedules(rng *rand.Rand, n int) (sameUsers, sameStarts []harness.Schedule)
 		harness.PoissonArrivals(anyRate(rng), rng.Uint64(), long, enough),
 		harness.RampingArrivals(enough, traffic.Stage{To: anyRate(rng), Over: long}, traffic.Stage{To: 0, Over: anySpan(rng)}),
 		harness.SteppedArrivals(enough, traffic.Step{PerSecond: anyRate(rng), For: long}),
+		harness.SineArrivals(traffic.Sine{Mean: 60, Amplitude: 60 * rng.Float64(), Period: anySpan(rng)}, long, enough),
+		harness.SpikeArrivals(traffic.Spikes{Base: 10 * rng.Float64(), Peak: anyRate(rng), Length: 100 * time.Millisecond, Every: 100*time.Millisecond + anySpan(rng)}, long, enough),
 		harness.SharedIterations(enough*(1+rng.IntN(4)), enough),
 		harness.ReplayArrivals(traffic.Replay{0, time.Millisecond, time.Millisecond, time.Second}, enough),
 	}
@@ -140,7 +142,7 @@ func schedules(rng *rand.Rand, n int) (sameUsers, sameStarts []harness.Schedule)
 
 func TestShardsTogetherIssueExactlyWhatOneProcessWould(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 1))
-	for n := 1; n <= 7; n++ {
+	for _, n := range []int{1, 2, 3, 4, 5, 7, 12, 31} {
 		sameUsers, sameStarts := schedules(rng, n)
 		for i, s := range slices.Concat(sameUsers, sameStarts) {
 			require.NoError(t, s.Validate(), "%v", s)

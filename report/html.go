@@ -29,6 +29,8 @@ var resultTemplate = template.Must(template.New("result").Funcs(template.FuncMap
 	"connections": shortConnections,
 	"iterations":  iterations,
 	"watched":     watched,
+	"shards":      shardRows,
+	"shardsFact":  shardsFact,
 	"parts":       partsOf,
 	"facts":       sortedFacts,
 	"against":     func(target map[string]string) string { return strings.TrimPrefix(against(target), ", against ") },

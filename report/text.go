@@ -39,6 +39,7 @@ func Text(w io.Writer, res *harness.Result, o TextOptions) error {
 		for i := range res.Disruptions {
 			writeDisruption(&b, &res.Disruptions[i])
 		}
+		writeShards(&b, res)
 		writeGenerator(&b, &res.Generator)
 		writeBottleneck(&b, res)
 		if len(res.Scenarios) > 0 && !o.NoLegend {
