@@ -1,10 +1,6 @@
 package agentserve
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,14 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/coderscale/scaletest/internal/trafficapps"
 )
 
 // App is a web app that the agent serves.
 type App struct {
-	// Slug says what it does with WebSockets, as in Coder's templates for load
-	// tests: wsec sends back what comes, wsra sends random bytes and drops what
-	// comes, wsdi drops it. All others send back.
+	// Slug says what it does with WebSockets, see package trafficapps. wsra sends as
+	// fast as it is read.
 	Slug string
 	Port uint16
 }
@@ -41,19 +36,6 @@ func PortOf(raw string) uint16 {
 	}
 	return uint16(port)
 }
-
-const (
-	floodMessage = 512
-	// stall is how long a client may take no bytes.
-	stall = 30 * time.Second
-)
-
-// random is what wsra sends.
-var random = sync.OnceValue(func() []byte {
-	b := make([]byte, 64<<10)
-	_, _ = rand.NewChaCha8([32]byte{'w', 's', 'r', 'a'}).Read(b) // never fails
-	return b
-})
 
 // handoff is a listener for connections that are accepted elsewhere.
 type handoff struct {
@@ -94,7 +76,7 @@ func (n *noticed) Close() error {
 func (s *Server) appServer(app App) func(net.Conn) {
 	h := handoff{conns: make(chan net.Conn), done: s.ctx.Done()}
 	srv := &http.Server{
-		Handler:           appHandler{app.Slug},
+		Handler:           trafficapps.New(trafficapps.Config{Slug: app.Slug}),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
 	s.wg.Go(func() {
@@ -110,83 +92,5 @@ func (s *Server) appServer(app App) func(net.Conn) {
 			return
 		}
 		<-n.gone
-	}
-}
-
-type appHandler struct{ slug string }
-
-// ServeHTTP implements http.Handler.
-func (h appHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !websocket.IsWebSocketUpgrade(r) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		n, _ := io.Copy(io.Discard, r.Body) // a client that stops sending gets its answer all the same
-		_, _ = fmt.Fprintf(w, "%s %s %q, %d bytes\n", h.slug, r.Method, r.URL.Path, n)
-		return
-	}
-	up := websocket.Upgrader{
-		ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: frames,
-		CheckOrigin: func(*http.Request) bool { return true }, // the deployment has checked it
-	}
-	conn, err := up.Upgrade(w, r, nil)
-	if err != nil {
-		return // it has answered
-	}
-	defer conn.Close()
-	switch h.slug {
-	case "wsra":
-		done := make(chan struct{})
-		go func() {
-			flood(conn)
-			close(done)
-		}()
-		_ = drop(conn) // until the client has gone
-		_ = conn.Close()
-		<-done
-	case "wsdi":
-		_ = drop(conn) // as above
-	default:
-		_ = echo(conn) // as above
-	}
-}
-
-var frames = &sync.Pool{}
-
-func drop(conn *websocket.Conn) error {
-	for {
-		_, r, err := conn.NextReader()
-		if err != nil {
-			return err
-		}
-		if _, err := io.Copy(io.Discard, r); err != nil {
-			return err
-		}
-	}
-}
-
-func echo(conn *websocket.Conn) error {
-	for {
-		kind, r, err := conn.NextReader()
-		if err != nil {
-			return err
-		}
-		w, err := conn.NextWriter(kind)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(w, r)
-		if err := errors.Join(err, conn.SetWriteDeadline(time.Now().Add(stall)), w.Close()); err != nil {
-			return err
-		}
-	}
-}
-
-// flood sends as fast as the client takes it.
-func flood(conn *websocket.Conn) {
-	defer conn.Close()
-	text := random()
-	for at := 0; ; at = (at + floodMessage) % len(text) {
-		if conn.SetWriteDeadline(time.Now().Add(stall)) != nil || conn.WriteMessage(websocket.BinaryMessage, text[at:at+floodMessage]) != nil {
-			return
-		}
 	}
 }
