@@ -2,7 +2,7 @@
 GO ?= go
 FUZZTIME ?= 10s
 
-.PHONY: help test scaletest bench lint race fuzz serve generate
+.PHONY: help test scaletest bench lint race fuzz serve templates generate
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ fuzz: ## every fuzz target for FUZZTIME
 
 serve: ## the embedded deployment as a process of its own
 	$(GO) run ./cmd/scaletest serve
+
+templates: ## the workspace templates, with Terraform and mocked providers
+	.ci/terraform
 
 generate: ## the Go of the .proto files, the schemas of the result files, and the dashboards
 	$(GO) -C tools build -o ../.protogen ./protogen

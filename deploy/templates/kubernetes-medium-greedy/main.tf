@@ -2,7 +2,7 @@
 # it goes when it stops. See README.md.
 
 terraform {
-  required_version = ">= 1.3" # optional attributes
+  required_version = ">= 1.3"
   required_providers {
     coder = {
       source  = "coder/coder"
@@ -35,6 +35,13 @@ locals {
   shared  = "/opt/scaletest"
   program = "${local.shared}/scaletest-apps"
   ports   = join(" ", [for slug, app in local.apps : "-${slug} ${app.port}"])
+
+  affinity = { for label, values in yamldecode(var.node_affinity) : label => [for v in values : tostring(v)] }
+  tolerations = [for t in yamldecode(var.tolerations) : {
+    key    = t.key
+    value  = try(tostring(t.value), null)
+    effect = try(t.effect, null)
+  }]
 }
 
 resource "coder_agent" "main" {
@@ -203,7 +210,7 @@ resource "kubernetes_pod" "workspace" {
     }
 
     dynamic "affinity" {
-      for_each = length(var.node_affinity) > 0 ? [var.node_affinity] : []
+      for_each = length(local.affinity) > 0 ? [local.affinity] : []
       content {
         node_affinity {
           required_during_scheduling_ignored_during_execution {
@@ -223,7 +230,7 @@ resource "kubernetes_pod" "workspace" {
     }
 
     dynamic "toleration" {
-      for_each = var.tolerations
+      for_each = local.tolerations
       content {
         key      = toleration.value.key
         operator = toleration.value.value == null ? "Exists" : "Equal"

@@ -69,31 +69,33 @@ variable "arch" {
   }
 }
 
+# Variables of Coder's templates are text, numbers or booleans. So these two are text.
+
 variable "node_affinity" {
-  description = "Labels and the values of which a node must have one. Every label counts. None takes any node."
-  type        = map(list(string))
-  default     = {}
+  description = "Labels and the values of which a node must have one, as YAML or JSON: {cloud.google.com/gke-nodepool: [workspaces]}. Every label counts. None takes any node."
+  type        = string
+  default     = "{}"
 
   validation {
-    condition     = alltrue([for label, values in var.node_affinity : label != "" && length(values) > 0])
-    error_message = "The node affinity has a label without values, which no node has: give it values, or leave it out."
+    condition = try(alltrue([for label, values in yamldecode(var.node_affinity) :
+      can(regex("^[^[:space:]]+$", label)) && length([for v in values : tostring(v)]) > 0
+    ]), false)
+    error_message = "The node affinity is not labels with a list of values each: want such as {cloud.google.com/gke-nodepool: [workspaces]}, or {} for any node."
   }
 }
 
 variable "tolerations" {
-  description = "Taints of nodes that pods are scheduled to all the same. A toleration without a value has the operator Exists."
-  type = list(object({
-    key    = string
-    value  = optional(string)
-    effect = optional(string)
-  }))
-  default = []
+  description = "Taints of nodes that pods are scheduled to all the same, as YAML or JSON: [{key: dedicated, value: scaletest, effect: NoSchedule}]. A toleration without a value takes any; without an effect it is for all of them."
+  type        = string
+  default     = "[]"
 
   validation {
-    condition = alltrue([for t in var.tolerations :
-      t.key != "" && contains(["", "NoSchedule", "PreferNoSchedule", "NoExecute"], t.effect == null ? "" : t.effect)
-    ])
-    error_message = "A toleration has no key or an unknown effect: want NoSchedule, PreferNoSchedule, NoExecute, or none for all of them."
+    condition = try(alltrue([for t in yamldecode(var.tolerations) :
+      can(regex("^[^[:space:]]+$", t.key)) &&
+      contains(["", "NoSchedule", "PreferNoSchedule", "NoExecute"], try(t.effect, "")) &&
+      length(setsubtract(keys(t), ["key", "value", "effect"])) == 0
+    ]), false)
+    error_message = "The tolerations are not a list of key, value and effect: want such as [{key: dedicated, value: scaletest, effect: NoSchedule}], where the effect is NoSchedule, PreferNoSchedule or NoExecute, or [] for none."
   }
 }
 

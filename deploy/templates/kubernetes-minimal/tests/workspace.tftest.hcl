@@ -115,14 +115,8 @@ run "variables" {
     arch            = "arm64"
     random_rate     = 0
     subdomain       = true
-    node_affinity = {
-      "cloud.google.com/gke-nodepool" = ["big", "bigger"]
-      "kubernetes.io/arch"            = ["arm64"]
-    }
-    tolerations = [
-      { key = "dedicated", value = "scaletest", effect = "NoSchedule" },
-      { key = "spot" },
-    ]
+    node_affinity   = "{cloud.google.com/gke-nodepool: [big, bigger], kubernetes.io/arch: [arm64]}"
+    tolerations     = jsonencode([{ key = "dedicated", value = "scaletest", effect = "NoSchedule" }, { key = "spot" }])
   }
 
   assert {
@@ -182,12 +176,36 @@ run "invalid" {
     user_id           = 0
     arch              = "vax"
     random_rate       = -1
-    node_affinity     = { "kubernetes.io/arch" = [] }
-    tolerations       = [{ key = "spot", effect = "Never" }]
+    node_affinity     = "{kubernetes.io/arch: []}"
+    tolerations       = "[{key: spot, effect: Never}]"
   }
 
   expect_failures = [
     var.namespace, var.workspace_image, var.scaletest_image, var.image_pull_policy, var.user_id, var.arch, var.random_rate,
     var.node_affinity, var.tolerations,
   ]
+}
+
+run "a_value_that_is_no_list" {
+  command = plan
+
+  variables {
+    node_affinity = "{kubernetes.io/arch: arm64}"
+    tolerations   = "[{key: spot, operator: Exists}]"
+    user_id       = 1.5
+    random_rate   = 0.5
+  }
+
+  expect_failures = [var.node_affinity, var.tolerations, var.user_id, var.random_rate]
+}
+
+run "no_yaml" {
+  command = plan
+
+  variables {
+    node_affinity = "{"
+    tolerations   = "key"
+  }
+
+  expect_failures = [var.node_affinity, var.tolerations]
 }
