@@ -27,6 +27,9 @@ import (
 
 // TestMainJobAsAProcess runs the main job as users do, in a process of its own.
 func TestMainJobAsAProcess(t *testing.T) {
+	if raceDetector {
+		t.Skip("the process that it runs is built without the race detector")
+	}
 	binary := filepath.Join(t.TempDir(), "scaletest.test")
 	out, err := exec.Command("go", "test", "-c", "-tags", "scaletest", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -97,7 +97,7 @@ func TestALoadBeginsAtStartAtByTheDeploymentsClock(t *testing.T) {
 	tb := attempt(t, nil, func(tb *fakeTB) {
 		s := briefly(scaletest.Connect(tb).Workspaces(tb))
 		first = scaletest.Run(tb, s)
-		second = scaletest.Run(tb, s)
+		second = scaletest.RunPlan(tb, harness.Plan{Name: "second", Scenarios: []harness.Scenario{s}, Baseline: time.Second})
 	})
 	require.NotNil(t, second, tb.fatal)
 	require.Equal(t, harness.Pass, first.Verdict, first.Reasons)

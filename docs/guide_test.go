@@ -1,0 +1,195 @@
+//go:build unix && !scaletest
+
+package docs_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/coderscale/scaletest/coder"
+	"github.com/coderscale/scaletest/coder/codertest"
+)
+
+// programs are built once: the tests as a binary, and the command line.
+func programs(t *testing.T) (tests, command string) {
+	t.Helper()
+	dir := t.TempDir()
+	tests, command = filepath.Join(dir, "scaletest.test"), filepath.Join(dir, "scaletest")
+	for _, args := range [][]string{
+		{"test", "-c", "-tags", "scaletest", "-o", tests, ".."},
+		{"build", "-o", command, "../cmd/scaletest"},
+	} {
+		out, err := exec.Command("go", args...).CombinedOutput()
+		require.NoError(t, err, "go %v: %s", args, out)
+	}
+	return tests, command
+}
+
+var shell = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
+
+// TestEveryCommandOfTheGuideRuns runs the blocks of each page in their order, in one
+// shell, against an embedded deployment. The go command runs what was built, with each
+// load a second long; kubectl, helm and coder are played.
+func TestEveryCommandOfTheGuideRuns(t *testing.T) {
+	if raceDetector {
+		t.Skip("what it runs is built without the race detector")
+	}
+	pages, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, pages)
+	tests, command := programs(t)
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		blocks := shell.FindAllStringSubmatch(string(text), -1)
+		require.Equal(t, strings.Count(string(text), "```"), 2*len(blocks), "%s: other blocks than of sh are not run", page)
+		if len(blocks) == 0 {
+			continue
+		}
+		t.Run(page, func(t *testing.T) {
+			t.Parallel()
+			var script strings.Builder
+			script.WriteString("set -euo pipefail\n")
+			for _, b := range blocks {
+				script.WriteString("echo '--- next block'\n" + b[1])
+			}
+			out, err := guided(t, tests, command, script.String())
+			t.Log(out)
+			require.NoError(t, err)
+		})
+	}
+}
+
+// guided runs a script of the guide in a folder that looks like a clone.
+func guided(t *testing.T, tests, command, script string) (string, error) {
+	t.Helper()
+	server := codertest.Start(t, codertest.Config{
+		Workspaces: 12, Users: 12, Replicas: 1, RateLimit: -1, BuildTime: codertest.Fixed(time.Nanosecond), Provisioners: 10,
+	})
+	client, err := coder.New(coder.Config{URL: server.URL(), Token: server.OwnerToken()})
+	require.NoError(t, err)
+	defer client.CloseIdleConnections()
+	templates, err := client.Templates(t.Context())
+	require.NoError(t, err)
+	root, err := filepath.Abs("..")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	for _, name := range []string{"deploy", "scenario", "docs"} {
+		require.NoError(t, os.Symlink(filepath.Join(root, name), filepath.Join(dir, name)))
+	}
+	script = strings.NewReplacer(
+		"https://coder.example.com", server.URL(), "=coder.example.com", "=127.0.0.1", "CODER_SCALETEST_TEMPLATE=scaletest-small", "CODER_SCALETEST_TEMPLATE="+templates[0].Name,
+	).Replace(script)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-c", script)
+	cmd.Dir = dir
+	played, err := filepath.Abs("testdata/played")
+	require.NoError(t, err)
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "CODER_") && !strings.Contains(strings.ToLower(kv), "_proxy=") {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	cmd.Env = append(cmd.Env, "PATH="+played+":"+os.Getenv("PATH"), "HOME="+dir, "XDG_CACHE_HOME="+filepath.Join(dir, ".cache"),
+		"PLAYED_TESTS="+tests, "PLAYED_SCALETEST="+command, "PLAYED_TOKEN="+server.OwnerToken(), "PLAYED_KUBECTL="+real("kubectl"))
+	cmd.WaitDelay = 5 * time.Second
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Run()
+	return out.String(), err
+}
+
+// real is where a program is, or "".
+func real(name string) string {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+var (
+	quoted = regexp.MustCompile("`([^`]+)`")
+	inCode = regexp.MustCompile(`%[a-z+.0-9]*[sdvq]`)
+)
+
+// TestSymptomsAreInTheWordsOfTheProgram looks for what the page on troubleshooting
+// quotes in the source.
+func TestSymptomsAreInTheWordsOfTheProgram(t *testing.T) {
+	text, err := os.ReadFile("troubleshooting.md")
+	require.NoError(t, err)
+	var source strings.Builder
+	for _, dir := range []string{"..", "../harness", "../coder", "../runners", "../runners/cleanup", "../internal/collector"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		require.NoError(t, err)
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			require.NoError(t, err)
+			source.Write(inCode.ReplaceAll(b, []byte("…")))
+		}
+	}
+	found := 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, " | ")
+		if !strings.HasPrefix(line, "| ") || len(cells) < 3 {
+			continue
+		}
+		for _, q := range quoted.FindAllStringSubmatch(cells[0], -1) {
+			if q[1] == "invalid" || q[1] == "cannot assign requested address" { // a verdict, and the system's words
+				continue
+			}
+			found++
+			for piece := range strings.SplitSeq(q[1], "…") {
+				piece = strings.TrimSpace(regexp.MustCompile(`\d+/\d+`).ReplaceAllString(piece, "…"))
+				assert.Contains(t, source.String(), piece, "in %q", q[1])
+			}
+		}
+	}
+	assert.Greater(t, found, 5)
+}
+
+var link = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
+
+func TestLinksOfTheGuideLeadSomewhere(t *testing.T) {
+	pages, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, l := range link.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(l[1], "://") {
+				continue
+			}
+			_, err := os.Stat(l[1])
+			assert.NoError(t, err, "in %s", page)
+			if l[2] != "" {
+				target, err := os.ReadFile(l[1])
+				require.NoError(t, err)
+				assert.Contains(t, anchors(string(target)), strings.TrimPrefix(l[2], "#"), "in %s", page)
+			}
+		}
+	}
+}
+
+// anchors are those that a page's headings make.
+func anchors(text string) (all []string) {
+	for line := range strings.Lines(text) {
+		if heading := strings.TrimLeft(line, "#"); heading != line {
+			name := strings.ToLower(strings.TrimSpace(heading))
+			name = regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(name, "")
+			all = append(all, strings.ReplaceAll(name, " ", "-"))
+		}
+	}
+	return all
+}

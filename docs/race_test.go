@@ -1,0 +1,6 @@
+//go:build race
+
+package docs_test
+
+// raceDetector is whether this is built with it.
+const raceDetector = true
