@@ -40,6 +40,7 @@ func TestMainJobAsAProcess(t *testing.T) {
 	t.Run("kill -9 leaves what was seen", func(t *testing.T) { killedJob(t, binary) })
 	t.Run("shards are one run", func(t *testing.T) { shardedJob(t, binary) })
 	t.Run("a scenario file that creates, in shards", func(t *testing.T) { shardedFile(t, binary) })
+	t.Run("agents, in shards", func(t *testing.T) { shardedAgents(t, binary) })
 	t.Run("an orphan ends", func(t *testing.T) { orphanedJob(t, binary) })
 }
 

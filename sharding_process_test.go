@@ -113,3 +113,15 @@ scenarios:
 	require.NoError(t, err)
 	assert.Empty(t, left, "each deletes its own, after the other is done with them: %s", strings.Join(said, "\n"))
 }
+
+func shardedAgents(t *testing.T, binary string) {
+	d := deploy(t, codertest.Config{Provisioners: 5})
+	runs, _ := shards(t, 2, binary, "TestAgents", append(live(d.URL(), d.OwnerToken()), p+"COUNT=5", p+"DURATION=1s"))
+	require.Len(t, runs, 1)
+	res := runs[0].Result
+	require.Equal(t, harness.Pass, res.Verdict, res.Reasons)
+	assert.Equal(t, 5, res.Scenarios[0].Users)
+	pool, err := d.client.AllWorkspaces(t.Context(), coder.WorkspacesQuery{})
+	require.NoError(t, err)
+	assert.Len(t, pool, 5, "the first shard makes the pool, and the second finds it")
+}

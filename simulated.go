@@ -69,7 +69,7 @@ func (t *Target) simulate(tb TB, o AgentsOptions) (runners.AgentsConfig, error) 
 			return nil, errors.New("CODER_SCALETEST_DRY_RUN is set: there is no pool")
 		}}, nil
 	}
-	agents, err := o.pool(t.client).Ensure(tb.Context())
+	agents, err := t.ensure(tb, o)
 	if err != nil {
 		return runners.AgentsConfig{}, t.mayNotPool(err)
 	}
@@ -101,6 +101,22 @@ func (t *Target) simulate(tb TB, o AgentsOptions) (runners.AgentsConfig, error) 
 			}
 		},
 	}, nil
+}
+
+// ensure makes the pool, or finds it. Of shards the first one makes it, and the others
+// find it afterwards.
+func (t *Target) ensure(tb TB, o AgentsOptions) ([]agentfleet.Agent, error) {
+	point, first := tb.Name()+" pool "+o.Prefix, t.cfg.Sharding.Shard.Index == 0
+	if !first {
+		if err := t.meetOthers(tb.Context(), point); err != nil {
+			return nil, err
+		}
+	}
+	agents, err := o.pool(t.client).Ensure(tb.Context())
+	if first && err == nil {
+		err = t.meetOthers(tb.Context(), point)
+	}
+	return agents, err
 }
 
 // mayNotPool adds whose token is needed, if it is that.
