@@ -427,7 +427,7 @@ func TestThePageSaysHowEachShardIs(t *testing.T) {
 		require.Contains(t, page, "<td>2/4</td><td>in TestX</td><td>5s ago</td>")
 		require.Contains(t, page, "<td>3/4</td><td>waits for the others</td>")
 		require.Contains(t, page, "<td>4/4</td><td>not there yet</td><td></td>")
-		require.Contains(t, page, `<a href="/report?run=TestX">TestX</a>`)
+		require.Contains(t, page, `<a href="report?run=TestX">TestX</a>`)
 		require.Contains(t, get(net.handler, "/report?run=TestX"), "shard 4/4 is missing")
 		require.Contains(t, get(net.handler, "/report?run=none"), "there is no such run")
 		time.Sleep(2 * time.Minute)
