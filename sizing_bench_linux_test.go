@@ -48,7 +48,7 @@ func BenchmarkSizing(b *testing.B) {
 				debug.FreeOSMemory()
 				before := anonymous(b)
 				run, err := harness.Start(b.Context(), harness.Plan{Scenarios: []harness.Scenario{{
-					Name: "sizing", Runner: c.runner, Schedule: harness.AllAtOnce(n).Hold(5 * time.Second),
+					Name: "sizing", Runner: c.runner, Schedule: harness.AllAtOnce(n).Hold(3 * time.Second),
 				}}})
 				if err != nil {
 					b.Fatal(err)
@@ -70,7 +70,7 @@ func BenchmarkSizing(b *testing.B) {
 // idle is a user who does nothing until the load ends.
 func idle(int) (harness.Runner, error) {
 	return harness.RunnerFunc(func(ctx context.Context, _ *harness.Recorder) error {
-		timer := time.NewTimer(5 * time.Second)
+		timer := time.NewTimer(3 * time.Second)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
