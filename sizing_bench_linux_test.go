@@ -5,6 +5,7 @@ package scaletest_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,51 +21,70 @@ import (
 	"github.com/coderscale/scaletest/traffic"
 )
 
-// BenchmarkSizing says what a generator needs: the cores that a thousand connections
-// take of it, by kind, and the memory of one. The deployment is another process. The
+// BenchmarkSizing says what a generator needs: how many
+// connections of each kind a core and a GiB of memory carry. The deployment is another process. The
 // first line is a process that does nothing, the baseline of the others.
 //
 //	go test -tags scaletest -run '^$' -bench Sizing -benchtime=1x .
 func BenchmarkSizing(b *testing.B) {
-	target := elsewhere(b, 400)
-	workspaces, people := target.Workspaces(b), target.People(b)
-	typed := traffic.Constant(4*traffic.KiB, 100*time.Millisecond)
-	small := traffic.Constant(traffic.KiB, 100*time.Millisecond)
-	const n = 400
+	if f := flag.Lookup("test.bench"); !strings.Contains(f.Value.String(), "Sizing") {
+		b.Skip("it takes a minute, and runs when it is asked for by name: -bench Sizing")
+	}
+	const busy, many = 400, 1600 // connections whose cores, and whose memory, are looked at
+	target := elsewhere(b, many)
+	workspaces, apps, people := target.Workspaces(b), target.WorkspacesWithApp(b, "wsec"), target.People(b)
+	dialer := target.SSHDialer(b)
+	dashboard := runners.DashboardConfig{People: people, Interval: 10 * time.Second, Jitter: 5 * time.Second}.Runner()
+	terminal := func(load traffic.Load) func(int) (harness.Runner, error) { return runners.Terminal(workspaces, load) }
+	app := func(load traffic.Load) func(int) (harness.Runner, error) {
+		return runners.AppConfig{Workspaces: apps, Slug: "wsec", Load: load}.Runner()
+	}
+	ssh := func(load traffic.Load) func(int) (harness.Runner, error) {
+		return runners.SSH(workspaces, dialer, load)
+	}
+	slow, small := traffic.Constant(traffic.KiB, time.Second), traffic.Constant(traffic.KiB, 100*time.Millisecond)
 	for _, c := range []struct {
-		name   string
-		runner func(int) (harness.Runner, error)
+		name  string
+		fast  func(int) (harness.Runner, error)
+		quiet func(int) (harness.Runner, error) // for the memory, so that this machine can hold many
 	}{
-		{"nothing", idle},
-		{"terminal/40kBps", runners.Terminal(workspaces, typed)},
-		{"terminal/10kBps", runners.Terminal(workspaces, small)},
-		{"app/10kBps", runners.AppConfig{Workspaces: target.WorkspacesWithApp(b, "wsec"), Slug: "wsec", Load: small}.Runner()},
-		{"ssh/10kBps", runners.SSH(workspaces, target.SSHDialer(b), small)},
-		{"dashboard/10s", runners.DashboardConfig{People: people, Interval: 10 * time.Second, Jitter: 5 * time.Second}.Runner()},
+		{"nothing", idle, idle},
+		{"terminal/40kBps", terminal(traffic.Constant(4*traffic.KiB, 100*time.Millisecond)), terminal(slow)},
+		{"terminal/10kBps", terminal(small), terminal(slow)},
+		{"app/10kBps", app(small), app(slow)},
+		{"ssh/10kBps", ssh(small), ssh(slow)},
+		{"dashboard/10s", dashboard, dashboard},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var cores, kib float64
 			for b.Loop() {
+				cores = hold(b, busy, c.fast).Generator.Watch.CPU
 				debug.FreeOSMemory()
 				before := anonymous(b)
-				run, err := harness.Start(b.Context(), harness.Plan{Scenarios: []harness.Scenario{{
-					Name: "sizing", Runner: c.runner, Schedule: harness.AllAtOnce(n).Hold(3 * time.Second),
-				}}})
-				if err != nil {
-					b.Fatal(err)
-				}
-				res := run.Wait()
-				if res.Scenarios[0].Ready < n || res.Generator.Watch == nil {
-					b.Fatalf("%d of %d got ready: %v", res.Scenarios[0].Ready, n, res.Reasons)
-				}
-				cores = res.Generator.Watch.CPU
-				kib = (anonymous(b) - before) / n
+				hold(b, many, c.quiet)
+				kib = (anonymous(b) - before) / many
 			}
 			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(1000*cores/n, "cores/1000conns")
-			b.ReportMetric(kib, "KiB/conn")
+			b.ReportMetric(busy/cores, "conns/core")
+			b.ReportMetric(1<<20/kib, "conns/GiB")
 		})
 	}
+}
+
+// hold lets users run for some seconds.
+func hold(b *testing.B, n int, runner func(int) (harness.Runner, error)) *harness.Result {
+	b.Helper()
+	run, err := harness.Start(b.Context(), harness.Plan{Scenarios: []harness.Scenario{{
+		Name: "sizing", Runner: runner, Schedule: harness.AllAtOnce(n).Hold(3 * time.Second),
+	}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	res := run.Wait()
+	if res.Scenarios[0].Ready < int64(n) || res.Generator.Watch == nil {
+		b.Fatalf("%d of %d got ready: %v", res.Scenarios[0].Ready, n, res.Reasons)
+	}
+	return res
 }
 
 // idle is a user who does nothing until the load ends.
