@@ -10,10 +10,11 @@ import (
 )
 
 // artifacts is the folder that a test's results go to. It is "" if nobody asked
-// for one and none should be made.
+// for one and none should be made. Shards have folders of their own in it, since they
+// may be given the same one.
 func artifacts(tb TB, cfg Config, onlyAsked bool) (string, error) {
 	if cfg.Artifacts != "" {
-		dir := filepath.Join(cfg.Artifacts, strings.ReplaceAll(tb.Name(), "/", "_"))
+		dir := filepath.Join(cfg.Artifacts, strings.ReplaceAll(tb.Name(), "/", "_"), cfg.Sharding.folder())
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return "", fmt.Errorf("CODER_SCALETEST_ARTIFACTS is %q, want a folder that can be written: %w", cfg.Artifacts, err)
 		}

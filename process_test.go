@@ -41,6 +41,7 @@ func TestMainJobAsAProcess(t *testing.T) {
 	t.Run("shards are one run", func(t *testing.T) { shardedJob(t, binary) })
 	t.Run("a scenario file that creates, in shards", func(t *testing.T) { shardedFile(t, binary) })
 	t.Run("agents, in shards", func(t *testing.T) { shardedAgents(t, binary) })
+	t.Run("shards without a collector", func(t *testing.T) { mergedJob(t, binary) })
 	t.Run("an orphan ends", func(t *testing.T) { orphanedJob(t, binary) })
 }
 

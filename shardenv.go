@@ -114,3 +114,11 @@ func (s Sharding) String() string {
 
 // number is 1/1 for the only shard.
 func (s Sharding) number() string { return fmt.Sprintf("%d/%d", s.Shard.Index+1, max(s.Shard.Of, 1)) }
+
+// folder is of the shard among the artefacts of all; "" for the only one.
+func (s Sharding) folder() string {
+	if !s.many() {
+		return ""
+	}
+	return fmt.Sprintf("shard-%d-of-%d", s.Shard.Index+1, s.Shard.Of)
+}

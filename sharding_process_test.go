@@ -20,6 +20,7 @@ import (
 	"github.com/coderscale/scaletest/coder/codertest"
 	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/internal/collector"
+	"github.com/coderscale/scaletest/report"
 )
 
 // shards runs the processes of shards with a collector, and returns its runs and what
@@ -124,4 +125,28 @@ func shardedAgents(t *testing.T, binary string) {
 	pool, err := d.client.AllWorkspaces(t.Context(), coder.WorkspacesQuery{})
 	require.NoError(t, err)
 	assert.Len(t, pool, 5, "the first shard makes the pool, and the second finds it")
+}
+
+// mergedJob is the way without a collector: an instant, and one folder for all.
+func mergedJob(t *testing.T, binary string) {
+	d := deploy(t, codertest.Config{Workspaces: 5})
+	dir, at := t.TempDir(), time.Now().Add(6*time.Second).Truncate(time.Second)
+	var wg sync.WaitGroup
+	for i := range 2 {
+		cmd := child(t, append(live(d.URL(), d.OwnerToken()), p+"DURATION=1s", p+"WORKSPACE_TRAFFIC_BYTES_PER_TICK=100",
+			p+"SHARD="+fmt.Sprintf("%d/2", i+1), p+"RUN_ID=later", p+"START_AT="+at.Format(time.RFC3339), p+"ARTIFACTS="+dir,
+		), binary, "-test.v", "-test.run=^TestTerminals$")
+		wg.Go(func() {
+			out, err := cmd.CombinedOutput()
+			assert.NoError(t, err, "%s", out)
+		})
+	}
+	wg.Wait()
+	results, err := report.Read(dir)
+	require.NoError(t, err)
+	res, err := harness.Merge(harness.MergeOptions{}, results...)
+	require.NoError(t, err)
+	require.Equal(t, harness.Pass, res.Verdict, res.Reasons)
+	assert.Equal(t, 5, res.Scenarios[0].Users)
+	assert.EqualValues(t, 5, d.Stats().TerminalsOpened)
 }
