@@ -79,7 +79,7 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 	}
 	c.plan(plan, target)
 	if !c.quiet { // a benchmark has many runs
-		target.beginTogether(tb.Context(), &plan, c)
+		target.beginTogether(tb, &plan, c)
 	}
 	plan.OnSnapshot = chain(plan.OnSnapshot, c.snapshot)
 	plan.OnPhase = chain(plan.OnPhase, c.phase)

@@ -112,13 +112,14 @@ func onlyName(name string) string {
 
 // beginTogether has the plan's load begin when that of the other shards does. A
 // creation of what the load needs begins at once where there is nobody to meet.
-func (t *Target) beginTogether(ctx context.Context, plan *harness.Plan, c *console) {
+func (t *Target) beginTogether(tb TB, plan *harness.Plan, c *console) {
+	ctx := tb.Context()
 	s := t.cfg.Sharding
 	if s.RunID != "" && plan.RunID == "" {
 		plan.RunID = s.RunID
 	}
 	if s.many() || s.Collector != nil {
-		plan.Name = onlyName(plan.Name)
+		plan.Name = onlyName(or(plan.Name, tb.Name())) // by which the collector tells runs apart
 		c.printf("shard       %s of run %s\n", s.number(), s.RunID)
 		plan.Clock = t.compareClocks(ctx, c)
 	}
