@@ -27,12 +27,14 @@ func cleanup(fs *flag.FlagSet) action {
 	template := fs.String("template", "", "with -all, only workspaces of the template with this `name` or ID (default CODER_SCALETEST_CLEANUP_TEMPLATE)")
 	atATime := fs.Int("concurrency", 0, "`number` of deletions at the same time (default CODER_SCALETEST_CLEANUP_CONCURRENCY, or 1)")
 	timeout := fs.Duration("timeout", 0, "time for all deletions, 0 is no limit (default CODER_SCALETEST_CLEANUP_TIMEOUT, or 30m)")
+	var after afterJob
+	after.flags(fs)
 	jobTimeout := fs.Duration("job-timeout", 0, "time for one deletion, 0 is no limit (default CODER_SCALETEST_CLEANUP_JOB_TIMEOUT, or 5m)")
 
 	return func(ctx context.Context, _ []string, stdio streams) error {
 		given := map[string]bool{}
 		fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
-		if err := mistakes(o, given, *atATime, *timeout, *jobTimeout); err != nil {
+		if err := errors.Join(mistakes(o, given, *atATime, *timeout, *jobTimeout), after.mistakes(fs)); err != nil {
 			return usageError{err}
 		}
 		cfg, err := scaletest.ConfigFromEnv(os.Environ())
@@ -54,6 +56,11 @@ func cleanup(fs *flag.FlagSet) action {
 		o.Out = stdio.out
 		if !*yes {
 			o.Confirm = func(question string) error { return confirm(question, os.Stdin, stdio.err) }
+		}
+		if uid, err := after.over(ctx, stdio.out); err != nil {
+			return err
+		} else if uid != "" {
+			o.Run = uid
 		}
 		report, err := scaletest.Cleanup(ctx, cfg, o)
 		if err != nil || o.DryRun || cfg.DryRun {

@@ -18,9 +18,17 @@ func merging(fs *flag.FlagSet) action {
 	format := fs.String("format", "result", "one of "+strings.Join(report.Formats(), ", ")+"; result can be merged again")
 	out := fs.String("o", "", "`path` of the file to write (default standard output)")
 	fs.BoolVar(&o.AllowMissing, "allow-missing", false, "let shards be missing or partial, with a warning; the verdict is invalid otherwise")
-	return func(_ context.Context, args []string, stdio streams) error {
+	var after afterJob
+	after.flags(fs)
+	return func(ctx context.Context, args []string, stdio streams) error {
 		if !slices.Contains(report.Formats(), *format) {
 			return usageError{fmt.Errorf("-format is %q, want one of %s", *format, strings.Join(report.Formats(), ", "))}
+		}
+		if err := after.mistakes(fs); err != nil {
+			return usageError{err}
+		}
+		if _, err := after.over(ctx, stdio.err); err != nil {
+			return err
 		}
 		results, err := report.Read(args...)
 		if err != nil {
