@@ -1,11 +1,12 @@
 # Every target is one command, the same as in CI.
 GO ?= go
 FUZZTIME ?= 10s
+OUT ?= bin
 
-.PHONY: help test scaletest bench lint race fuzz serve templates generate
+.PHONY: help test scaletest bench lint race fuzz serve templates generate image-binaries
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 test: ## the tests
 	$(GO) test ./...
@@ -37,3 +38,11 @@ generate: ## the Go of the .proto files, the schemas of the result files, and th
 	$(GO) -C tools build -o ../.schema ./schema
 	./.schema harness Result=result.schema.json StreamRecord=stream.schema.json; status=$$?; rm -f .schema; exit $$status
 	$(GO) -C tools run ./dashboards ../deploy/grafana
+
+# Without a whole .git, as in a worktree, there is no version to read.
+vcs = $(if $(wildcard .git/HEAD),,-buildvcs=false)
+
+image-binaries: ## what deploy/kubernetes/Dockerfile puts into the image, static, into OUT
+	mkdir -p $(OUT)
+	CGO_ENABLED=0 $(GO) build $(vcs) -trimpath -ldflags='-s -w' -o $(OUT)/ ./cmd/...
+	CGO_ENABLED=0 $(GO) test -c $(vcs) -trimpath -ldflags='-s -w' -tags scaletest -o $(OUT)/scaletest.test .
