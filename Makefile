@@ -3,7 +3,7 @@ GO ?= go
 FUZZTIME ?= 10s
 OUT ?= bin
 
-.PHONY: help test scaletest bench lint race fuzz serve templates generate image-binaries
+.PHONY: help test scaletest bench lint race fuzz serve templates generate image-binaries rehearse
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,3 +46,6 @@ image-binaries: ## what deploy/kubernetes/Dockerfile puts into the image, static
 	mkdir -p $(OUT)
 	CGO_ENABLED=0 $(GO) build $(vcs) -trimpath -ldflags='-s -w' -o $(OUT)/ ./cmd/...
 	CGO_ENABLED=0 $(GO) test -c $(vcs) -trimpath -ldflags='-s -w' -tags scaletest -o $(OUT)/scaletest.test .
+
+rehearse: ## the manifests without a cluster: their commands and environments, as processes
+	$(GO) -C tools run ./rehearse ..
