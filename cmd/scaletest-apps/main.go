@@ -26,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coderscale/scaletest/internal/install"
 	"github.com/coderscale/scaletest/internal/trafficapps"
 )
 
@@ -63,7 +64,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	case o.greedy:
 		err = greedyItem(out)
 	case o.install != "":
-		err = install(o.install)
+		err = install.Self(o.install)
 	case o.wait > 0:
 		err = o.await(ctx)
 	default:

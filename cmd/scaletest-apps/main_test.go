@@ -272,7 +272,8 @@ func TestTheProgramIsStaticAndSmall(t *testing.T) {
 	text, err = cmd.Output()
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{
-		"github.com/coderscale/scaletest/cmd/scaletest-apps", "github.com/coderscale/scaletest/internal/trafficapps", "github.com/gorilla/websocket",
+		"github.com/coderscale/scaletest/cmd/scaletest-apps", "github.com/coderscale/scaletest/internal/install",
+		"github.com/coderscale/scaletest/internal/trafficapps", "github.com/gorilla/websocket",
 	}, strings.Fields(string(text)))
 	require.Less(t, goodbye, 30*time.Second, "a pod is killed after that")
 }
