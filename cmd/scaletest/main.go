@@ -32,9 +32,11 @@ type streams struct{ out, err io.Writer }
 func commands() []command {
 	return []command{
 		{"agents", "play the agents of workspaces that have no machine", "", agents},
+		{"campaign", "run a whole scale test, from creation to cleanup, and show how it goes", "CONFIG", campaigning},
 		{"cleanup", "delete what scale tests have left on a deployment", "", cleanup},
 		{"collect", "be where the shards of a run meet, and make one result of theirs", "", collecting},
 		{"compare", "hold runs of now against runs of before", "OLD... -- NEW...", comparing},
+		{"install", "copy this program and others beside it to a folder", "FOLDER [NAME...]", installing},
 		{"live", "serve a page that follows the stream of a run", "STREAM", following},
 		{"merge", "make one result of those of the shards of a run", "FILE|FOLDER...", merging},
 		{"report", "make a report of results, or of the stream of a run that was killed", "FILE|FOLDER...", reporting},
