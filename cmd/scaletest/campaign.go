@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -51,7 +52,7 @@ func campaigning(fs *flag.FlagSet) action {
 		}
 		means := campaign.Means{
 			Clean: cleanLedgers, Check: preflight, Out: stdio.out,
-			GrafanaToken: os.Getenv(campaign.EnvGrafanaToken), WebhookURL: os.Getenv(campaign.EnvWebhookURL),
+			GrafanaToken: secretOf(campaign.EnvGrafanaToken), WebhookURL: secretOf(campaign.EnvWebhookURL),
 		}
 		if *stop {
 			ctx, cancel := context.WithTimeout(ctx, *limit)
@@ -61,6 +62,10 @@ func campaigning(fs *flag.FlagSet) action {
 		return runCampaign(ctx, cfg, means, *listen, *exit, stdio.out)
 	}
 }
+
+// secretOf is the value of a variable without the end of a line, which a file that a
+// Secret was made of often has.
+func secretOf(name string) string { return strings.TrimSpace(os.Getenv(name)) }
 
 // runCampaign serves the page while the campaign runs, and afterwards until it is
 // told to stop.
@@ -151,7 +156,7 @@ func preflight(ctx context.Context) error {
 	if address == "" {
 		return errors.New("there is no deployment: want its address as url in the configuration, or in CODER_URL, and a token in CODER_SESSION_TOKEN")
 	}
-	client, err := coder.New(coder.Config{URL: address, Token: os.Getenv("CODER_SESSION_TOKEN")})
+	client, err := coder.New(coder.Config{URL: address, Token: secretOf("CODER_SESSION_TOKEN")})
 	if err != nil {
 		return err
 	}
