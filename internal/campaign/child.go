@@ -194,8 +194,8 @@ func why(exit error, lines []string) string {
 	return "the compiled tests failed, " + oneLine(exit) + ": their output says why"
 }
 
-// liveLine is how a child says where its page is.
-var liveLine = regexp.MustCompile(`^live +(http://\S+)$`)
+// liveLine is how a child says where its page is, in what may be the output of a test.
+var liveLine = regexp.MustCompile(`^ *live +(http://\S+)$`)
 
 // heard takes a line of a child.
 func (r *running) heard(s step, line string) {
