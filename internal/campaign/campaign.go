@@ -198,7 +198,7 @@ func (r *running) load() {
 		}
 	}
 	for _, s := range cfg.loadSteps() {
-		if d := time.Duration(cfg.Baseline); d > 0 && !cfg.DryRun && !r.phase("baseline", "quiet for "+d.String(), "", func() (State, string) { return r.quiet(d) }) {
+		if d := time.Duration(cfg.Baseline); d > 0 && !cfg.DryRun && !r.phase("baseline", "quiet for "+brief(d), "", func() (State, string) { return r.quiet(d) }) {
 			return
 		}
 		if cfg.Greedy == "" {

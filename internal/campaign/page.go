@@ -157,7 +157,7 @@ func (c *Campaign) view(now time.Time) view {
 		v.Targets = 0
 	}
 	if c.cfg.Baseline > 0 {
-		v.Baseline = c.cfg.Baseline.String()
+		v.Baseline = brief(time.Duration(c.cfg.Baseline))
 	}
 	end := now
 	if !rec.Ended.IsZero() {
@@ -207,5 +207,19 @@ func exists(path ...string) bool {
 	return err == nil
 }
 
-// brief is a duration without the digits that nobody needs.
-func brief(d time.Duration) string { return d.Round(time.Second).String() }
+// brief is a duration without what nobody needs: 5m instead of 5m0s.
+func brief(d time.Duration) string {
+	if d >= time.Second {
+		d = d.Round(time.Second)
+	} else {
+		d = d.Round(time.Millisecond)
+	}
+	text := strings.TrimSuffix(d.String(), "m0s")
+	if text != d.String() {
+		text += "m"
+	}
+	if hours, whole := strings.CutSuffix(text, "h0m"); whole {
+		return hours + "h"
+	}
+	return text
+}

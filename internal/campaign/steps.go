@@ -96,7 +96,7 @@ func (c Config) loadStep(name string, file scenario.File, template string) step 
 		file.Create = &scenario.Create{Workspaces: max(n, 1), Template: template, Concurrency: max(c.Create.Concurrency, 1)}
 	}
 	return step{
-		name: name, title: kinds + " for " + file.Length().Round(time.Millisecond).String(), test: testScenario, file: &file, watch: true,
+		name: name, title: kinds + " for " + brief(file.Length()), test: testScenario, file: &file, watch: true,
 		env: map[string]string{p + "TEMPLATE": template},
 	}
 }
