@@ -3,7 +3,10 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -11,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,6 +67,25 @@ func deployment(t *testing.T) (*codertest.Server, *coder.Client) {
 	require.NoError(t, err)
 	t.Cleanup(c.CloseIdleConnections)
 	return d, c
+}
+
+// bringTemplate makes one more template.
+func bringTemplate(t *testing.T, c *coder.Client, name string) {
+	t.Helper()
+	const source = `resource "coder_agent" "main" {}`
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	require.NoError(t, w.WriteHeader(&tar.Header{Name: "main.tf", Mode: 0o644, Size: int64(len(source))}))
+	_, err := io.WriteString(w, source)
+	require.NoError(t, errors.Join(err, w.Close()))
+	file, err := c.UploadFile(t.Context(), b.Bytes())
+	require.NoError(t, err)
+	v, err := c.CreateTemplateVersion(t.Context(), "default", coder.CreateTemplateVersionRequest{FileID: file})
+	require.NoError(t, err)
+	_, err = c.WaitTemplateVersion(t.Context(), v.ID)
+	require.NoError(t, err)
+	_, err = c.CreateTemplate(t.Context(), "default", coder.CreateTemplateRequest{Name: name, VersionID: v.ID})
+	require.NoError(t, err)
 }
 
 func left(t *testing.T, c *coder.Client) int {
@@ -179,9 +202,72 @@ func TestCampaignAsAProcess(t *testing.T) {
 		assert.Zero(t, d.Stats().Builds)
 	})
 
+	t.Run("all loads side by side, and by somebody who interrupts them", func(t *testing.T) {
+		d, c := deployment(t)
+		all := func(lasting time.Duration) func(cfg *campaign.Config) {
+			return func(cfg *campaign.Config) {
+				cfg.SideBySide, cfg.Verbose, cfg.Loads = true, true, nil
+				for kind, part := range map[scenario.Kind]float64{scenario.SSH: 25, scenario.Terminal: 25, scenario.App: 50, scenario.Dashboard: 100} {
+					cfg.Loads = append(cfg.Loads, campaign.Load{Kind: kind, Percentage: part, Duration: scenario.Duration(lasting)})
+				}
+			}
+		}
+		path, results := campaignOf(t, d, binary, all(time.Second))
+		cmd, lines := start(t, asCommand, "campaign", "-exit", "-listen", "", path)
+		var said string
+		for lines.Scan() {
+			said += lines.Text() + "\n"
+		}
+		require.NoError(t, cmd.Wait(), said)
+		res, err := harness.ReadResult(filepath.Join(results, "load", "TestScenario", "result.json"))
+		require.NoError(t, err)
+		users := map[string]int{}
+		for _, s := range res.Scenarios {
+			users[s.Name] = s.Users
+		}
+		assert.Equal(t, map[string]int{"ssh": 1, "terminal": 1, "app": 2, "dashboard": 4}, users)
+		assert.Zero(t, left(t, c))
+
+		path, _ = campaignOf(t, d, binary, all(time.Hour))
+		cmd, lines = start(t, asCommand, "campaign", "-exit", "-listen", "", path)
+		for told := false; lines.Scan(); {
+			if !told && strings.Contains(lines.Text(), " users") && strings.Contains(lines.Text(), " 1s ") { // a heartbeat
+				told = true // twice is at once
+				require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+			}
+		}
+		require.Error(t, cmd.Wait())
+		assert.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode())
+		assert.Zero(t, left(t, c))
+	})
+
+	t.Run("a greedy user has a workspace of its own", func(t *testing.T) {
+		d, c := deployment(t)
+		bringTemplate(t, c, "greedy")
+		path, results := campaignOf(t, d, binary, func(cfg *campaign.Config) {
+			cfg.Greedy, cfg.Loads[0].Duration = "greedy", scenario.Duration(900*time.Millisecond)
+		})
+		cmd, lines := start(t, asCommand, "campaign", "-exit", "-listen", "", path)
+		var said string
+		for lines.Scan() {
+			said += lines.Text() + "\n"
+		}
+		_ = cmd.Wait() // the flood may take all of this machine, which makes it invalid
+		assert.Contains(t, []int{exitOK, exitInvalid}, cmd.ProcessState.ExitCode(), said)
+		res, err := harness.ReadResult(filepath.Join(results, "terminal-greedy", "TestScenario", "result.json"))
+		require.NoError(t, err, said)
+		assert.Equal(t, 1, res.Scenarios[0].Users)
+		assert.Positive(t, res.Scenarios[0].Counters["bytes_received"])
+		load, err := harness.ReadResult(filepath.Join(results, "terminal", "TestScenario", "result.json"))
+		require.NoError(t, err, said)
+		assert.Equal(t, 4, load.Scenarios[0].Users, "the greedy one is not among those who are hurt")
+		assert.Zero(t, left(t, c))
+	})
+
 	t.Run("a threshold that breaks is an exit code of its own, and what stays is deleted at the stop", func(t *testing.T) {
 		d, c := deployment(t)
 		path, _ := campaignOf(t, d, binary, func(cfg *campaign.Config) {
+			cfg.Loads[0].Duration = scenario.Duration(500 * time.Millisecond)
 			cfg.Loads[0].Thresholds = []string{"echo: p(99)<1ns"}
 			cfg.Cleanup.Strategy = campaign.OnStop
 		})

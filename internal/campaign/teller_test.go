@@ -230,13 +230,13 @@ func TestWhatIsToldGoesOverTheWire(t *testing.T) {
 	gone.Close()
 	w := &world{t: t}
 	cfg := config(t)
-	cfg.Webhook, cfg.Grafana = server.URL, gone.URL
+	cfg.Webhook, cfg.Grafana, cfg.Cleanup.Strategy = server.URL, gone.URL, campaign.OnStop
 	means := w.means()
 	means.Check = func(context.Context) error { return context.Canceled } // it ends at once
 	c, err := campaign.Open(cfg, means)
 	require.NoError(t, err)
 	c.Run(t.Context())
 	require.NoError(t, c.Close())
-	require.Len(t, texts, 3+2, "prepare, its cleanup and the end")
+	require.Len(t, texts, 3, "the beginning and the end of prepare, and of all")
 	require.Contains(t, get(t, c, "/").Body.String(), "connection refused")
 }
