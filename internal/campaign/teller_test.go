@@ -3,11 +3,13 @@ package campaign_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,13 +119,14 @@ func TestPhasesAreToldToAWebhookAsSlackTakesThem(t *testing.T) {
 
 func TestPhasesAreRegionsInGrafana(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		id := 0
+		var made atomic.Int64
 		o := &others{t: t}
 		o.answer = func(h heard) (int, string, time.Duration) {
+			id := made.Load()
 			if h.method == http.MethodPost && h.host == grafanaHost {
-				id++
+				id = made.Add(1)
 			}
-			return 200, `{"id": ` + string(rune('0'+id)) + `}`, 0
+			return 200, fmt.Sprintf(`{"id": %d}`, id), 0
 		}
 		rec, _, _ := told(t, o, nil)
 		got := o.of(grafanaHost)
@@ -131,7 +134,7 @@ func TestPhasesAreRegionsInGrafana(t *testing.T) {
 		for i, ph := range rec.Phases {
 			begin, end := got[2*i], got[2*i+1]
 			require.Equal(t, "Bearer "+token, begin.token)
-			require.Equal(t, []string{"POST /sub/api/annotations", "PATCH /sub/api/annotations/" + string(rune('1'+i))},
+			require.Equal(t, []string{"POST /sub/api/annotations", fmt.Sprintf("PATCH /sub/api/annotations/%d", i+1)},
 				[]string{begin.method + " " + begin.path, end.method + " " + end.path})
 			require.Equal(t, []any{"scaletest", rec.ID, ph.Name}, begin.body["tags"])
 			require.InDelta(t, ph.Began.UnixMilli(), begin.body["time"], 0)
