@@ -106,6 +106,26 @@ func TestWhatAChildComplainsOfIsTheReason(t *testing.T) {
 	})
 }
 
+func TestAChildThatFailsBesideALoadThatPassedIsAnError(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := &world{t: t}
+		cfg := config(t)
+		means := w.means()
+		means.Child = func(ctx context.Context, job campaign.Job) error {
+			if job.Name == "ssh" {
+				w.result(job, harness.Pass)
+				_, _ = job.Out.Write([]byte("    scenariofile.go:176: left behind: key alice/1\n"))
+				return errors.New("exit status 1")
+			}
+			return w.child(ctx, job)
+		}
+		c, err := campaign.Open(cfg, means)
+		require.NoError(t, err)
+		require.Equal(t, campaign.Outcome{Verdict: harness.Error, Reasons: []string{"ssh: left behind: key alice/1"}}, c.Run(t.Context()))
+		require.NoError(t, c.Close())
+	})
+}
+
 func TestACleanupThatLeavesSomethingIsAnErrorAndSaysWhatToDo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := &world{t: t, left: errors.New("3 could not be deleted")}
