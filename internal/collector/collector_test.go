@@ -3,6 +3,7 @@ package collector_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -430,6 +431,8 @@ func TestThePageSaysHowEachShardIs(t *testing.T) {
 		require.Contains(t, page, `<a href="report?run=TestX">TestX</a>`)
 		require.Contains(t, get(net.handler, "/report?run=TestX"), "shard 4/4 is missing")
 		require.Contains(t, get(net.handler, "/report?run=none"), "there is no such run")
+		require.NoError(t, json.Unmarshal([]byte(get(net.handler, "/result?run=TestX")), new(harness.Result)))
+		require.Contains(t, page, `<a href="result?run=TestX">result.json</a>`)
 		time.Sleep(2 * time.Minute)
 		require.Contains(t, get(net.handler, "/"), "<td>2/4</td><td>given up</td>")
 	})

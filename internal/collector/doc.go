@@ -23,6 +23,7 @@
 //	                 the bytes of stream.ndjson from offset on; answers {"size": ..}
 //	GET  /           what is known of each shard, for people
 //	GET  /report?run=NAME   the report of all until now
+//	GET  /result?run=NAME   the same as a result.json
 //	GET  /healthz
 //
 // Instants are told as time to wait, not by a clock: the answers go out at once to

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	_ "embed"
 	"html/template"
+	"io"
 	"net/http"
 	"time"
 
+	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/report"
 )
 
@@ -71,24 +73,35 @@ func (s *Server) stateOf(m *member) string {
 
 // report is that of all shards of a run until now.
 func (s *Server) report(w http.ResponseWriter, r *http.Request) {
+	s.serve(w, r, "text/html; charset=utf-8", func(out io.Writer, res *harness.Result) error { return report.HTML(out, res) })
+}
+
+// result is what all shards of a run have measured until now, as a result.json.
+func (s *Server) result(w http.ResponseWriter, r *http.Request) {
+	s.serve(w, r, "application/json", func(out io.Writer, res *harness.Result) error { return res.Write(out) })
+}
+
+// serve answers with what is made of the shards of a run until now.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, kind string, write func(io.Writer, *harness.Result) error) {
 	s.mu.Lock()
-	of := s.runs[r.URL.Query().Get("run")]
+	var res *harness.Result
+	of, err := s.runs[r.URL.Query().Get("run")], error(nil)
+	if of != nil {
+		res, err = of.result()
+	}
 	s.mu.Unlock()
 	if of == nil {
 		http.Error(w, "there is no such run", http.StatusNotFound)
 		return
 	}
-	s.mu.Lock()
-	res, err := of.result()
-	s.mu.Unlock()
-	var page bytes.Buffer
+	var body bytes.Buffer
 	if err == nil {
-		err = report.HTML(&page, res)
+		err = write(&body, res)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = page.WriteTo(w)
+	w.Header().Set("Content-Type", kind)
+	_, _ = body.WriteTo(w)
 }

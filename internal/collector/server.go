@@ -121,6 +121,7 @@ func New(cfg Config) (*Server, error) {
 	s.mux.HandleFunc("POST /v1/alive", s.alive)
 	s.mux.HandleFunc("POST /v1/stream", s.take)
 	s.mux.HandleFunc("GET /report", s.report)
+	s.mux.HandleFunc("GET /result", s.result)
 	s.mux.HandleFunc("GET /{$}", s.page)
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	return s, nil
