@@ -54,6 +54,7 @@ func (u *sshUser) command(ctx context.Context, command string, in io.Reader, out
 	defer func() {
 		stop()
 		s.close()
+		err = cutWhileClosing(ctx, err)
 	}()
 	sent := make(chan error, 1)
 	go func() {
@@ -133,7 +134,7 @@ func (zeros) Read(b []byte) (int, error) {
 }
 
 // shell opens a shell in a terminal, has it answer, and leaves.
-func (u *sshUser) shell(ctx context.Context) error {
+func (u *sshUser) shell(ctx context.Context) (err error) {
 	s, err := u.open(ctx, "", true)
 	if err != nil {
 		return err
@@ -142,6 +143,7 @@ func (u *sshUser) shell(ctx context.Context) error {
 	defer func() {
 		stop()
 		s.close()
+		err = cutWhileClosing(ctx, err)
 	}()
 	// The terminal shows what is typed, so the answer must differ from it.
 	word := strings.ReplaceAll(uuid.NewString(), "-", "")
@@ -159,4 +161,13 @@ func (u *sshUser) shell(ctx context.Context) error {
 		return fmt.Errorf("the shell did not answer to echo%s", excerpt(string(out)))
 	}
 	return nil
+}
+
+// cutWhileClosing is the end of ctx where that came before a session was closed, which
+// takes an answer of the other side, too.
+func cutWhileClosing(ctx context.Context, err error) error {
+	if err == nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
