@@ -115,7 +115,7 @@ func TestCampaignAsAProcess(t *testing.T) {
 
 	t.Run("a pass leaves reports and nothing else", func(t *testing.T) {
 		d, c := deployment(t)
-		path, results := campaignOf(t, d, binary, nil)
+		path, results := campaignOf(t, d, binary, func(c *campaign.Config) { c.Verbose = true })
 		cmd, lines := start(t, asCommand, "campaign", "-listen", "127.0.0.1:0", path)
 		var page, said string
 		until := func(text string) {
@@ -133,10 +133,9 @@ func TestCampaignAsAProcess(t *testing.T) {
 			require.Failf(t, "it ended before it said "+text, "%s", said)
 		}
 		until("terminal       terminal for 2s")
+		until("4 users  ") // the first second of the load is over
 		status, live := fetch(t, page+"live/")
-		for ; status != http.StatusOK && t.Context().Err() == nil; status, live = fetch(t, page+"live/") {
-			time.Sleep(20 * time.Millisecond) // it is not there yet
-		}
+		assert.Equal(t, http.StatusOK, status)
 		assert.Contains(t, live, "news?since=", "the page of the load is behind that of the campaign")
 		until("the page is there until this program is stopped")
 

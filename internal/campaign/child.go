@@ -200,13 +200,13 @@ var liveLine = regexp.MustCompile(`^ *live +(http://\S+)$`)
 // heard takes a line of a child.
 func (r *running) heard(s step, line string) {
 	r.tail.add(line)
-	if r.cfg.Verbose || r.cfg.DryRun {
-		r.say("  %s", line)
-	}
 	if m := liveLine.FindStringSubmatch(line); m != nil && s.watch {
 		r.mu.Lock()
 		r.live = m[1]
 		r.mu.Unlock()
+	}
+	if r.cfg.Verbose || r.cfg.DryRun { // whoever reads that the page is there finds it
+		r.say("  %s", line)
 	}
 }
 

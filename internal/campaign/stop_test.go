@@ -3,8 +3,10 @@
 package campaign_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -80,7 +82,7 @@ func TestAProcessThatHoldsAFolder(t *testing.T) {
 	cfg.Results = dir
 	c, err := campaign.Open(cfg, w.means())
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "holds"), nil, 0o600))
+	fmt.Println("it holds the folder")
 	<-terms
 	if os.Getenv("STUBBORN") != "" {
 		select {}
@@ -94,14 +96,16 @@ func held(t *testing.T, dir string, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAProcessThatHoldsAFolder$")
 	cmd.Env = append(append(os.Environ(), holding+"="+dir), env...)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "holds")); err == nil {
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if lines.Text() == "it holds the folder" {
 			return cmd
 		}
-		require.NoError(t, t.Context().Err())
-		time.Sleep(5 * time.Millisecond)
 	}
+	require.Fail(t, "it ended before it held the folder")
+	return nil
 }
 
 func TestAStopEndsTheProcessThatRunsAndWaitsForIt(t *testing.T) {
