@@ -284,6 +284,28 @@ func TestPumpDoesNotBlameTheEndOfASessionOnThePeer(t *testing.T) {
 	})
 }
 
+func TestPumpDoesNotCountWhatComesBehindTheLastEcho(t *testing.T) {
+	// The ^C that ends a terminal's program is echoed as well, and is not load.
+	synctest.Test(t, func(t *testing.T) {
+		p := newPump(t, terminalPump(traffic.Every(100*time.Millisecond), 100))
+		ours, theirs := net.Pipe()
+		terminal(theirs, 0)
+		s := p.Attach(ours, 0, time.Now())
+		time.Sleep(time.Second)
+		s.Stop()
+		require.NoError(t, s.Drain(t.Context()))
+		_, err := ours.Write([]byte("\x03"))
+		require.NoError(t, err)
+		synctest.Wait()
+		st := p.Stats()
+		require.Equal(t, st.Echoed*101, st.BytesReceived)
+		require.Zero(t, st.BytesForeign)
+		ours.Close()
+		theirs.Close()
+		s.Close()
+	})
+}
+
 func TestPumpDoesNotSendABacklogAfterTheEnd(t *testing.T) {
 	// The peer takes a tenth of the load. What it has not taken by the end must
 	// not count as achieved.

@@ -129,8 +129,8 @@ func (s *Stream) WaitFor(ctx context.Context, event <-chan struct{}) (came bool,
 
 // Stop lets no more ticks come due. One that is being sent is still sent; a
 // backlog that the peer has not taken in time is dropped, and counted as
-// blocked. What comes when all have been answered is nobody's echo and is not
-// looked at.
+// blocked. What comes when all have been answered is nobody's echo, such as that
+// of the ^C that ends a terminal: it is neither looked at nor counted.
 func (s *Stream) Stop() {
 	s.mu.Lock()
 	s.dueLive, s.stopped = false, true

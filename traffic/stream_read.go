@@ -141,8 +141,8 @@ func (s *Stream) received(data []byte) {
 	s.matching.now = now
 	sh := &p.shards[p.pick.Pick(len(p.shards))]
 	sh.mu.Lock()
-	sh.counts.bytesReceived += int64(len(data))
 	if !s.stopped || s.pending > 0 || s.matching.outstanding() > 0 {
+		sh.counts.bytesReceived += int64(len(data))
 		s.matching.match(data, s.sentEcho(), sh)
 	}
 	sh.mu.Unlock()
