@@ -1,7 +1,6 @@
 package scaletest
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -9,11 +8,11 @@ import (
 	"github.com/coderscale/scaletest/runners"
 )
 
-// AsOwners opens a session for the owner of each workspace, and returns the
-// workspaces with clients that carry it. An app that is reached by a path can
+// AsOwners returns the workspaces with clients that carry a session of their
+// owner, opened as those of [Target.People]. An app that is reached by a path can
 // be opened by its workspace's owner only, unless the server is told otherwise
 // (CODER_DANGEROUS_ALLOW_PATH_APP_SITE_OWNER_ACCESS): to everybody else, site
-// owners included, it is not there. The sessions end with the test.
+// owners included, it is not there.
 //
 // Workspaces of the token's own user stay as they are. It fails the test if
 // the token is not a site owner's, who alone may open sessions for others.
@@ -34,19 +33,11 @@ func (t *Target) AsOwners(tb TB, workspaces []runners.Workspace) []runners.Works
 		tb.Fatalf("the token of %s may not open sessions for %d owners of workspaces, such as %s: use the token of a site owner, or set CODER_SCALETEST_TARGET_WORKSPACES to workspaces of its own", t.preflight.User.Username, len(owners), owners[0])
 		return nil
 	}
-	users, errs := make([]coder.User, len(owners)), make([]error, len(owners))
-	inParallel(len(owners), func(i int) { users[i], errs[i] = t.client.User(tb.Context(), owners[i]) })
-	for _, err := range errs {
-		if err != nil {
-			tb.Fatalf("%s", oneLine(fmt.Errorf("open sessions for the owners of workspaces: %w", err)))
-			return nil
-		}
+	users := make([]coder.User, len(owners))
+	for i, name := range owners {
+		users[i].Username = name
 	}
-	people, err := t.openSessions(tb, users)
-	if err != nil {
-		tb.Fatalf("%s", oneLine(err))
-		return nil
-	}
+	people := t.sessions(tb, users)
 	for i, owner := range owners {
 		for _, w := range byOwner[owner] {
 			out[w].Client = people[i].Client

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,30 @@ func TestPeopleAreInAStableOrderAndTheirSessionsEnd(t *testing.T) {
 	_, err := client.User(t.Context(), coder.Me)
 	require.True(t, coder.IsUnauthorized(err), "the session has ended with the test: %v", err)
 	client.CloseIdleConnections()
+}
+
+func TestOnlyThoseWhoComeGetASession(t *testing.T) {
+	d := swift(t, codertest.Config{Users: 5})
+	sessions := func() int64 {
+		return d.Stats().Routes[codertest.RouteCode{Route: "POST /api/v2/users/{user}/keys", Code: http.StatusCreated}]
+	}
+	load := func(shard harness.Shard, dry bool) *fakeTB {
+		set := append(live(d.URL(), d.OwnerToken()), p+"ARTIFACTS="+t.TempDir(), p+"DRY_RUN="+strconv.FormatBool(dry))
+		environment(t, set...)
+		return attempt(t, nil, func(tb *fakeTB) {
+			target := scaletest.Connect(tb)
+			scaletest.RunPlan(tb, harness.Plan{Name: "looking", RunID: "looking", Shard: shard, Scenarios: []harness.Scenario{{
+				Name: "calls", Schedule: harness.PerUserIterations(1, 5),
+				Runner: runners.APIConfig{People: target.People(tb), Calls: []runners.APICall{{Method: "GET", Path: "/api/v2/users/me"}}}.Runner(),
+			}}})
+		})
+	}
+	load(harness.Shard{}, true)
+	require.Zero(t, sessions(), "a plan that is only shown needs nobody")
+	for i, want := range []int64{3, 5} { // users 0, 2 and 4; then 1 and 3
+		require.Empty(t, said(load(harness.Shard{Index: i, Of: 2}, false)))
+		require.Equal(t, want, sessions(), "shard %d", i)
+	}
 }
 
 func TestWhoCanNotBeSimulatedIsSaid(t *testing.T) {

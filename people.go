@@ -8,7 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/coderscale/scaletest/coder"
 	"github.com/coderscale/scaletest/harness"
@@ -16,13 +17,17 @@ import (
 	"github.com/coderscale/scaletest/runners/cleanup"
 )
 
-// sessionsAtATime is how many sessions are opened or ended side by side.
+// sessionsAtATime is how many sessions of a test are opened or ended side by side.
 const sessionsAtATime = 20
 
 // People are users of the deployment who may be simulated, each with a session
 // of their own: those whose name begins with "scaletest-" or whose address ends
 // in "@scaletest.local", cut to CODER_SCALETEST_DASHBOARD_TARGET_USERS. Their
-// order is stable: by creation, then by ID. The sessions end with the test.
+// order is stable: by creation, then by ID.
+//
+// A session is opened when its person is first needed (see [coder.Client.SignIn]):
+// there is none for who does not come, such as those of another shard. It ends with
+// the test.
 //
 // With CODER_SCALETEST_USE_HOST_LOGIN it is the token's own user alone, whom
 // runners share.
@@ -39,12 +44,7 @@ func (t *Target) People(tb TB) []runners.Person {
 		tb.Fatalf("%s", oneLine(err))
 		return nil
 	}
-	people, err := t.openSessions(tb, users)
-	if err != nil {
-		tb.Fatalf("%s", oneLine(err))
-		return nil
-	}
-	return people
+	return t.sessions(tb, users)
 }
 
 // Self is the token's own user.
@@ -94,51 +94,85 @@ func sortUsers(all []coder.User) {
 	})
 }
 
-// openSessions opens a session for each user, and ends them with the test.
-func (t *Target) openSessions(tb TB, users []coder.User) ([]runners.Person, error) {
+// sessions are people with a session each, which is opened when the person is first
+// needed and ends with the test. A user without ID is known by name alone.
+func (t *Target) sessions(tb TB, users []coder.User) []runners.Person {
 	tb.Helper()
-	ledger, run := t.Ledger(tb), harness.NewRunID()
-	keys := make([]string, len(users))
+	o := &openedSessions{
+		target: t, ledger: t.Ledger(tb), run: harness.NewRunID(),
+		atATime: make(chan struct{}, sessionsAtATime), keys: map[string]bool{},
+	}
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), or(t.cfg.CleanupTimeout, noLimit))
 		defer cancel()
-		errs := make([]error, len(users))
-		inParallel(len(users), func(i int) {
-			if keys[i] == "" {
-				return
-			}
-			name := users[i].Username
-			if errs[i] = cleanup.DeleteKey(ctx, t.client, name, keys[i], cleanup.Options{}); errs[i] == nil {
-				ledger.Gone(run, runners.KindKey, name+"/"+keys[i])
-			}
-		})
-		if err := errors.Join(errs...); err != nil {
+		if err := o.end(ctx); err != nil {
 			tb.Logf("sessions that could not be ended end by themselves after 24 hours: %s", oneLine(err))
 		}
 	})
-	ctx, cancel := context.WithTimeout(tb.Context(), 10*time.Minute)
-	defer cancel()
-	people, errs := make([]runners.Person, len(users)), make([]error, len(users))
-	inParallel(len(users), func(i int) {
-		token, err := t.client.CreateSessionKey(ctx, users[i].ID.String())
-		if err != nil {
-			errs[i] = err
-			cancel() // the others would fail as well, and later
-			return
-		}
-		keys[i] = coder.KeyID(token)
-		if errs[i] = ledger.Intend(ctx, run, runners.KindKey, users[i].Username+"/"+keys[i]); errs[i] != nil {
-			cancel()
-			return
-		}
-		people[i] = runners.Person{Client: t.client.WithToken(token), User: users[i]}
-	})
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return nil, err
-		}
+	people := make([]runners.Person, len(users))
+	for i, u := range users {
+		people[i] = runners.Person{User: u, Client: t.client.WithSession(func(ctx context.Context) (string, error) {
+			return o.open(ctx, u)
+		})}
 	}
-	return people, ctx.Err()
+	return people
+}
+
+// openedSessions are those that have been opened for people.
+type openedSessions struct {
+	target  *Target
+	ledger  runners.Ledger
+	run     string
+	atATime chan struct{}
+
+	mu   sync.Mutex
+	keys map[string]bool // "user/key" of each
+	over bool            // the test has ended
+}
+
+var errTestOver = errors.New("the test for which sessions were opened has ended")
+
+func (o *openedSessions) open(ctx context.Context, u coder.User) (string, error) {
+	select {
+	case o.atATime <- struct{}{}:
+		defer func() { <-o.atATime }()
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	o.mu.Lock()
+	over := o.over
+	o.mu.Unlock()
+	if over {
+		return "", errTestOver
+	}
+	who := u.Username
+	if u.ID != uuid.Nil {
+		who = u.ID.String()
+	}
+	token, err := o.target.client.CreateSessionKey(ctx, who)
+	if err != nil {
+		return "", err
+	}
+	name := u.Username + "/" + coder.KeyID(token)
+	o.mu.Lock()
+	o.keys[name] = true
+	o.mu.Unlock()
+	return token, o.ledger.Intend(ctx, o.run, runners.KindKey, name)
+}
+
+func (o *openedSessions) end(ctx context.Context) error {
+	o.mu.Lock()
+	o.over = true
+	names := sortedKeys(o.keys)
+	o.mu.Unlock()
+	errs := make([]error, len(names))
+	inParallel(len(names), func(i int) {
+		user, key, _ := strings.Cut(names[i], "/")
+		if errs[i] = cleanup.DeleteKey(ctx, o.target.client, user, key, cleanup.Options{}); errs[i] == nil {
+			o.ledger.Gone(o.run, runners.KindKey, names[i])
+		}
+	})
+	return errors.Join(errs...)
 }
 
 // inParallel calls f for 0 to n-1, some at a time.

@@ -50,7 +50,7 @@ func (t *Target) ofAllShards(tb TB, people bool, r *scenario.Resources) {
 		if err == nil {
 			users = slices.DeleteFunc(users, func(u coder.User) bool { return !strings.HasPrefix(u.Username, names) })
 			sortUsers(users)
-			r.People, err = t.openSessions(tb, users)
+			r.People = t.sessions(tb, users)
 		}
 		if err != nil {
 			tb.Fatalf("%s", oneLine(errors.Join(errors.New("act as those who were created"), err)))

@@ -56,6 +56,12 @@ func (s *AppSession) URL() *url.URL {
 // RoundTrip implements [http.RoundTripper] with the session's cookies. To
 // other hosts than the app's it sends nothing of them.
 func (s *AppSession) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := s.client.SignIn(req.Context()); err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close() // as a RoundTripper has to
+		}
+		return nil, err
+	}
 	req = req.Clone(req.Context())
 	for name, values := range s.client.shared.header {
 		if _, ok := req.Header[name]; !ok {
@@ -80,7 +86,7 @@ func (s *AppSession) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (s *AppSession) authorize(req *http.Request) {
-	token := s.client.token.reveal()
+	token := s.client.reveal()
 	switch {
 	case token == "":
 	case s.opt.TokenHeader:

@@ -93,6 +93,11 @@ func (c *Client) do(ctx context.Context, cl call) error {
 		}
 		cl.contentType = "application/json"
 	}
+	if !cl.anonymous {
+		if err := c.SignIn(ctx); err != nil {
+			return fmt.Errorf("%s: %w", cl.action, err)
+		}
+	}
 	r := c.newRetrier(cl)
 	for {
 		bypassed, err := c.attempt(ctx, cl, u)
@@ -177,7 +182,7 @@ func (c *Client) decode(cl call, resp *http.Response) error {
 		return &Error{
 			Action: cl.action, StatusCode: resp.StatusCode, Method: cl.method, Path: resp.Request.URL.Path,
 			Message:   "the answer is not what this endpoint gives",
-			Detail:    scrub(printable(err.Error(), maxSentence), append(cl.secrets, c.token.reveal())...),
+			Detail:    scrub(printable(err.Error(), maxSentence), append(cl.secrets, c.reveal())...),
 			FromCoder: resp.Header.Get(buildHeader) != "",
 		}
 	}

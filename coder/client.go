@@ -20,11 +20,12 @@ const (
 )
 
 // Client talks to one deployment with one token. It is safe for use by many
-// goroutines. Make one with [New], others from it with [Client.WithToken] and
-// [Client.Isolated].
+// goroutines. Make one with [New], others from it with [Client.WithToken],
+// [Client.WithSession] and [Client.Isolated].
 type Client struct {
 	base      *url.URL
 	token     secret
+	session   *session // instead of token, of a client of WithSession
 	http      *http.Client
 	transport *http.Transport
 	shared    *shared
@@ -104,7 +105,7 @@ func (c *Client) URL() *url.URL {
 // was learned before, or by a Preflight with the new client.
 func (c *Client) WithToken(token string) *Client {
 	clone := *c
-	clone.token = newSecret(token)
+	clone.token, clone.session = newSecret(token), nil
 	return &clone
 }
 
@@ -146,7 +147,7 @@ func (c *Client) AuthHeader(h http.Header) {
 
 // authorize reports whether it set the bypass header.
 func (c *Client) authorize(h http.Header) bool {
-	token := c.token.reveal()
+	token := c.reveal()
 	if token == "" {
 		return false
 	}
@@ -158,8 +159,8 @@ func (c *Client) authorize(h http.Header) bool {
 	return true
 }
 
-// HasToken reports whether the client sends a token.
-func (c *Client) HasToken() bool { return c.token.reveal() != "" }
+// HasToken reports whether the client sends a token, or will.
+func (c *Client) HasToken() bool { return c.session != nil || c.reveal() != "" }
 
 // sendsBypass reports whether the bypass header goes out with this token. A
 // member who sends it is refused with 428.
@@ -167,13 +168,13 @@ func (c *Client) sendsBypass() bool {
 	if c.shared.bypass == BypassNever {
 		return false
 	}
-	_, known := c.shared.owners.Load(c.token.reveal())
+	_, known := c.shared.owners.Load(c.reveal())
 	return known
 }
 
 // learnOwner remembers whether the token belongs to an owner.
 func (c *Client) learnOwner(owner bool) {
-	token := c.token.reveal()
+	token := c.reveal()
 	if token == "" {
 		return
 	}

@@ -3,6 +3,7 @@ package coder
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -116,6 +117,9 @@ func (c *Client) MetricsStream(ctx context.Context) (io.ReadCloser, error) {
 	u, err := c.resolve(api("debug", "metrics"), nil)
 	if err != nil {
 		return nil, err
+	}
+	if err := c.SignIn(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", action, err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {

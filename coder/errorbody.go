@@ -42,7 +42,7 @@ func (c *Client) responseError(action string, resp *http.Response, secrets ...st
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		e.Location = redactLocation(resp)
 	}
-	secrets = append(secrets, c.token.reveal())
+	secrets = append(secrets, c.reveal())
 	e.Message = scrub(e.Message, secrets...)
 	e.Detail = scrub(e.Detail, secrets...)
 	e.Location = scrub(e.Location, secrets...)

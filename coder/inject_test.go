@@ -39,6 +39,49 @@ func refuse(t *testing.T, status int) *refusing {
 	return r
 }
 
+// waysToAsk are all ways in which a client asks a deployment for something.
+func waysToAsk(t *testing.T, base string) map[string]func(context.Context, *coder.Client) {
+	t.Helper()
+	app, err := url.Parse(base + "/@me/w.a/apps/x/")
+	require.NoError(t, err)
+	header := coder.AppOptions{TokenHeader: true}
+	return map[string]func(context.Context, *coder.Client){
+		"call":         func(ctx context.Context, c *coder.Client) { _ = c.Get(ctx, "/api/v2/experiments", nil) },
+		"isolated":     func(ctx context.Context, c *coder.Client) { _ = c.Isolated().Get(ctx, "/api/v2/experiments", nil) },
+		"terminal":     func(ctx context.Context, c *coder.Client) { _, _ = c.PTY(ctx, uuid.New(), coder.PTYOptions{}) },
+		"watch":        func(ctx context.Context, c *coder.Client) { readOne(c.WatchWorkspace(ctx, uuid.New())) },
+		"metadata":     func(ctx context.Context, c *coder.Client) { readOne(c.WatchAgentMetadata(ctx, uuid.New())) },
+		"build's logs": func(ctx context.Context, c *coder.Client) { readOne(c.FollowBuildLogs(ctx, uuid.New(), 0)) },
+		"metrics":      func(ctx context.Context, c *coder.Client) { _, _ = c.MetricsStream(ctx) },
+		"app's socket": func(ctx context.Context, c *coder.Client) { _, _ = c.AppSession(app, header).Dial(ctx) },
+		"app's page": func(ctx context.Context, c *coder.Client) {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, app.String(), nil)
+			require.NoError(t, err)
+			if resp, err := c.AppSession(app, header).HTTPClient().Do(req); err == nil {
+				require.NoError(t, resp.Body.Close())
+			}
+		},
+		"clock":      func(ctx context.Context, c *coder.Client) { _, _ = c.ClockOffset(ctx) },
+		"rate limit": func(ctx context.Context, c *coder.Client) { _, _ = c.RateLimit(ctx) },
+	}
+}
+
+// forEverybody are requests whose answer does not depend on who asks.
+func forEverybody(r *http.Request) bool {
+	return r.URL.Path == "/healthz" || strings.HasSuffix(r.URL.Path, "/buildinfo")
+}
+
+// during are the requests that f makes.
+func (r *refusing) during(f func()) []*http.Request {
+	r.mu.Lock()
+	r.requests = nil
+	r.mu.Unlock()
+	f()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.requests
+}
+
 func TestEveryRequestAndUpgradeCarriesWhatIsInjected(t *testing.T) {
 	d := refuse(t, http.StatusTeapot)
 	c, err := coder.New(coder.Config{URL: d.URL, Token: "mine", MaxRetries: -1, Inject: func(ctx context.Context, h http.Header) {
@@ -47,39 +90,15 @@ func TestEveryRequestAndUpgradeCarriesWhatIsInjected(t *testing.T) {
 	}})
 	require.NoError(t, err)
 	t.Cleanup(c.CloseIdleConnections)
-	app, err := url.Parse(d.URL + "/@me/w.a/apps/x/")
-	require.NoError(t, err)
-	session := c.AppSession(app, coder.AppOptions{TokenHeader: true})
-	for what, request := range map[string]func(ctx context.Context){
-		"call":         func(ctx context.Context) { _ = c.Get(ctx, "/api/v2/experiments", nil) },
-		"isolated":     func(ctx context.Context) { _ = c.Isolated().Get(ctx, "/api/v2/experiments", nil) },
-		"terminal":     func(ctx context.Context) { _, _ = c.PTY(ctx, uuid.New(), coder.PTYOptions{}) },
-		"watch":        func(ctx context.Context) { readOne(c.WatchWorkspace(ctx, uuid.New())) },
-		"build's logs": func(ctx context.Context) { readOne(c.FollowBuildLogs(ctx, uuid.New(), 0)) },
-		"app's socket": func(ctx context.Context) { _, _ = session.Dial(ctx) },
-		"app's page": func(ctx context.Context) {
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, app.String(), nil)
-			require.NoError(t, err)
-			resp, err := session.HTTPClient().Do(req)
-			require.NoError(t, err)
-			require.NoError(t, resp.Body.Close())
-		},
-		"clock":      func(ctx context.Context) { _, _ = c.ClockOffset(ctx) },
-		"rate limit": func(ctx context.Context) { _, _ = c.RateLimit(ctx) },
-	} {
-		d.mu.Lock()
-		d.requests = nil
-		d.mu.Unlock()
-		request(context.WithValue(t.Context(), traceKey{}, what))
-		d.mu.Lock()
-		require.NotEmpty(t, d.requests, what)
-		for _, r := range d.requests {
+	for what, ask := range waysToAsk(t, d.URL) {
+		asked := d.during(func() { ask(context.WithValue(t.Context(), traceKey{}, what), c) })
+		require.NotEmpty(t, asked, what)
+		for _, r := range asked {
 			assert.Equal(t, what, r.Header.Get("Traceparent"), "%s: %s", what, r.URL.Path)
-			if token := r.Header.Get("Coder-Session-Token"); r.URL.Path != "/healthz" && !strings.HasSuffix(r.URL.Path, "/buildinfo") {
+			if token := r.Header.Get("Coder-Session-Token"); !forEverybody(r) {
 				assert.Equal(t, "mine", token, "%s: the token is not the client's", what)
 			}
 		}
-		d.mu.Unlock()
 	}
 }
 

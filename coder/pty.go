@@ -80,6 +80,9 @@ func (c *Client) PTY(ctx context.Context, agent uuid.UUID, o PTYOptions) (*PTY, 
 			return nil, fmt.Errorf("%s: %w", action, err)
 		}
 	}
+	if err := c.SignIn(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", action, err)
+	}
 	r := c.newRetrier(call{action: action, method: http.MethodGet, repeatable: true})
 	for {
 		conn, bypassed, err := c.upgrade(ctx, action, u)

@@ -49,6 +49,9 @@ func (c *Client) countedRequest(ctx context.Context, action string) (limit, left
 	if err != nil {
 		return 0, 0, fmt.Errorf("%s: %w", action, err)
 	}
+	if err := c.SignIn(ctx); err != nil {
+		return 0, 0, fmt.Errorf("%s: %w", action, err)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return 0, 0, c.transportError(action, err)

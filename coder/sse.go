@@ -25,6 +25,9 @@ func (c *Client) openEvents(ctx context.Context, action string, path []string, l
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", action, err)
 	}
+	if err := c.SignIn(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", action, err)
+	}
 	r := c.newRetrier(call{action: action, method: http.MethodGet, repeatable: true})
 	for {
 		s, bypassed, err := c.requestEvents(ctx, action, u.String(), limit)

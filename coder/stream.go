@@ -37,6 +37,9 @@ func (c *Client) openStream(ctx context.Context, action string, path []string, q
 		return nil, fmt.Errorf("%s: %w", action, err)
 	}
 	u.Scheme = map[string]string{"http": "ws", "https": "wss"}[u.Scheme]
+	if err := c.SignIn(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", action, err)
+	}
 	r := c.newRetrier(call{action: action, method: http.MethodGet, repeatable: true})
 	for {
 		conn, bypassed, err := c.dial(ctx, action, u)
@@ -112,7 +115,7 @@ func (c *Client) streamEnd(action string, err error) error {
 	}
 	reason := "the server closed the stream with code " + strconv.Itoa(closed.Code)
 	if closed.Text != "" {
-		reason += " (" + scrub(printable(closed.Text, 123), c.token.reveal()) + ")"
+		reason += " (" + scrub(printable(closed.Text, 123), c.reveal()) + ")"
 	}
 	return &TransportError{Action: action, Host: c.base.Scheme + "://" + c.base.Host, Reason: reason, Err: closed}
 }

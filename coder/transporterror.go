@@ -40,7 +40,7 @@ func (c *Client) transportError(action string, err error, secrets ...string) *Tr
 	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err
 	}
-	secrets = append(secrets, c.token.reveal())
+	secrets = append(secrets, c.reveal())
 	return &TransportError{
 		Action: action,
 		Host:   c.base.Scheme + "://" + c.base.Host,

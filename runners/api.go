@@ -240,7 +240,10 @@ type apiUser struct {
 }
 
 // Setup prepares the requests.
-func (u *apiUser) Setup(context.Context, *harness.Recorder) error {
+func (u *apiUser) Setup(ctx context.Context, _ *harness.Recorder) error {
+	if err := u.person.Client.SignIn(ctx); err != nil {
+		return err
+	}
 	u.client = u.person.Client
 	if u.group.cfg.SharedConnections {
 		u.client = u.group.cfg.People[0].Client

@@ -224,6 +224,9 @@ func (a *app) locate(ctx context.Context) error {
 		return fmt.Errorf("workspace %s has no app %s: it has %s", a.workspace.Name, cfg.Slug, appSlugs(a.workspace.Agent))
 	}
 	a.client = a.workspace.Client.Isolated()
+	if err := a.client.SignIn(ctx); err != nil {
+		return err
+	}
 	owner, name, _ := strings.Cut(a.workspace.Name, "/")
 	w := coder.Workspace{OwnerName: owner, Name: name}
 	var at *url.URL

@@ -216,7 +216,8 @@ func (r *createWorkspace) Run(ctx context.Context, rec *harness.Recorder) error 
 func (r *createWorkspace) owner(ctx context.Context, rec *harness.Recorder) (Person, error) {
 	switch {
 	case len(r.cfg.People) > 0:
-		return r.cfg.People[rec.User()%len(r.cfg.People)], nil
+		p := r.cfg.People[rec.User()%len(r.cfg.People)]
+		return p, p.Client.SignIn(ctx)
 	case !r.cfg.HostLogin:
 		return r.user.get(ctx, rec)
 	case r.me == nil:

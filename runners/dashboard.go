@@ -219,6 +219,9 @@ type dashboardUser struct {
 
 // Setup makes connections of the person's own.
 func (u *dashboardUser) Setup(ctx context.Context, rec *harness.Recorder) error {
+	if err := u.person.Client.SignIn(ctx); err != nil {
+		return err
+	}
 	u.client = u.person.Client.Isolated()
 	u.browser = newBrowser(u.client.Transport(), u.client.URL(), u.group.cfg.Connections)
 	rec.Observe(&u.group.lag)
@@ -237,7 +240,7 @@ func (u *dashboardUser) Run(ctx context.Context, rec *harness.Recorder) error {
 
 // Cleanup signs out and closes the connections.
 func (u *dashboardUser) Cleanup(ctx context.Context) error {
-	if u.client == nil {
+	if u.client == nil { // Setup did not get that far
 		return nil
 	}
 	u.mu.Lock()

@@ -17,8 +17,9 @@ import (
 
 // Person is a user of the deployment with a session.
 type Person struct {
-	// Client carries the person's own token. Runners make isolated clients from
-	// it, so that each simulated person has connections of their own.
+	// Client carries the person's own token, or gets it when the person is needed
+	// ([coder.Client.WithSession]). Runners make isolated clients from it, so that
+	// each simulated person has connections of their own.
 	Client *coder.Client
 
 	// User is who it is.

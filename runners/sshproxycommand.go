@@ -64,6 +64,9 @@ func (d ProxyCommand) Dial(ctx context.Context, w Workspace) (net.Conn, error) {
 	if w.Agent.Name != "" {
 		name += "." + w.Agent.Name
 	}
+	if err := w.Client.SignIn(ctx); err != nil {
+		return nil, fmt.Errorf("coder ssh %s: %w", name, err)
+	}
 	header := http.Header{}
 	w.Client.AuthHeader(header)
 	token := header.Get("Coder-Session-Token")

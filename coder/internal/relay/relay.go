@@ -175,6 +175,9 @@ func (d *Dialer) Dial(ctx context.Context, region int) (io.ReadWriteCloser, erro
 		return fail(errors.New("the deployment's map does not have it"))
 	}
 	if r.EmbeddedRelay {
+		if err := d.client.SignIn(ctx); err != nil {
+			return fail(err)
+		}
 		header := http.Header{}
 		d.client.AuthHeader(header)
 		c, err := d.open(ctx, region, d.client.Transport(), d.client.URL().JoinPath("derp"), header)
