@@ -77,12 +77,16 @@ type article struct {
 
 // liveParts are what only a run that goes on has.
 type liveParts struct {
-	StopToken string // "" has no button
+	StopToken string  // "" has no button
+	Silent    float64 // seconds for which nothing has come; 0 where that is no long time
 }
 
 // State is the verdict, or that there is none yet.
 func (a article) State() string {
-	if a.Live != nil {
+	switch {
+	case a.Live != nil && a.Live.Silent > 0:
+		return "silent"
+	case a.Live != nil:
 		return "running"
 	}
 	return string(a.Verdict)

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"math"
+	"time"
 
 	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/report/page"
@@ -17,6 +18,22 @@ type LiveOptions struct {
 	// StopToken has the page show a button that stops the run, and send this with
 	// it. "" shows none.
 	StopToken string
+
+	// Silent is for how long nothing has come of the run, whose process says
+	// something each second. The page says so from 10 s on.
+	Silent time.Duration
+}
+
+// longSilence is how long a process that lives is not silent.
+const longSilence = 10 * time.Second
+
+// parts are what only a run that goes on has.
+func (o LiveOptions) parts() *liveParts {
+	p := &liveParts{StopToken: o.StopToken}
+	if o.Silent >= longSilence {
+		p.Silent = o.Silent.Seconds()
+	}
+	return p
 }
 
 // Cursor is how far a page has followed a run. The zero value is before its
@@ -38,7 +55,7 @@ type News struct {
 // LiveHTML writes a page that follows a run, of its result until now.
 func LiveHTML(w io.Writer, res *harness.Result, o LiveOptions) error {
 	c := &charter{res: res, prefix: "r0", live: true, after: always}
-	a := article{Result: res, ID: c.prefix, Drawn: c.draw(), Title: titleOf(res), Live: &liveParts{StopToken: o.StopToken}}
+	a := article{Result: res, ID: c.prefix, Drawn: c.draw(), Title: titleOf(res), Live: o.parts()}
 	body, err := resultPage{Articles: []article{a}}.render("page")
 	if err != nil {
 		return fmt.Errorf("write HTML: %w", err)
@@ -50,7 +67,7 @@ func LiveHTML(w io.Writer, res *harness.Result, o LiveOptions) error {
 // LiveNews is what has happened after a cursor.
 func LiveNews(res *harness.Result, after Cursor, o LiveOptions) (News, error) {
 	c := &charter{res: res, prefix: "r0", live: true, after: since{after.Seconds, after.Generator, after.Server}}
-	a := article{Result: res, ID: c.prefix, Drawn: c.draw(), Title: titleOf(res), Live: &liveParts{StopToken: o.StopToken}}
+	a := article{Result: res, ID: c.prefix, Drawn: c.draw(), Title: titleOf(res), Live: o.parts()}
 	news := News{Until: cursorOf(res), Parts: map[string]template.HTML{}, Data: page.Data{Charts: c.charts, Marks: c.marks()}}
 	put := func(id, name string, data any) error {
 		var b bytes.Buffer
@@ -60,8 +77,10 @@ func LiveNews(res *harness.Result, after Cursor, o LiveOptions) (News, error) {
 		news.Parts[id] = template.HTML(b.String())
 		return nil
 	}
-	if err := put(a.ID+"-state", "state", a); err != nil {
-		return news, err
+	for _, name := range []string{"verdict", "state"} {
+		if err := put(a.ID+"-"+name, name, a); err != nil {
+			return news, err
+		}
 	}
 	for _, part := range a.Parts() {
 		if err := put(part.ID+"-numbers", "numbers", part); err != nil {

@@ -39,6 +39,7 @@ type Server struct {
 	follower harness.Follower
 
 	mu      sync.Mutex
+	heard   time.Time     // when the run last said something; zero before it did
 	asked   time.Time     // when a page last asked for news
 	final   bool          // the report was handed out
 	handed  chan struct{} // closed then
@@ -79,6 +80,11 @@ func (s *Server) URL() string { return "http://" + s.listener.Addr().String() + 
 // on who looks at it.
 func (s *Server) Write(text []byte) (int, error) {
 	_, _ = s.follower.Write(text) // Result says it
+	if len(text) > 0 {
+		s.mu.Lock()
+		s.heard = time.Now()
+		s.mu.Unlock()
+	}
 	return len(text), nil
 }
 
@@ -133,7 +139,11 @@ func isLocal(hostport string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-func (s *Server) options() report.LiveOptions { return report.LiveOptions{StopToken: s.token} }
+func (s *Server) options() report.LiveOptions {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return report.LiveOptions{StopToken: s.token, Silent: time.Since(s.heard)}
+}
 
 func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	res, ended, err := s.follower.Result()
