@@ -16,15 +16,7 @@ import (
 
 	"github.com/coderscale/scaletest"
 	"github.com/coderscale/scaletest/coder"
-	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/internal/campaign"
-)
-
-// Exit codes of a campaign, by its verdict. 1 is that it could not be done.
-const (
-	exitFail        = 3
-	exitInvalid     = 4
-	exitInterrupted = 5
 )
 
 // campaigning drives a whole scale test, or stops one.
@@ -112,23 +104,7 @@ func runCampaign(ctx context.Context, cfg campaign.Config, means campaign.Means,
 		fmt.Fprintln(out, "the page is there until this program is stopped")
 		<-ctx.Done()
 	}
-	return verdictError(outcome)
-}
-
-func verdictError(o campaign.Outcome) error {
-	if o.Verdict == harness.Pass {
-		return nil
-	}
-	err := fmt.Errorf("the verdict is %s: %s", o.Verdict, firstOf(o.Reasons))
-	switch o.Verdict {
-	case harness.Fail:
-		return codedError{err, exitFail}
-	case harness.Invalid:
-		return codedError{err, exitInvalid}
-	case harness.Interrupted:
-		return codedError{err, exitInterrupted}
-	}
-	return err
+	return verdictError("", outcome.Verdict, outcome.Reasons)
 }
 
 // cleanLedgers deletes what ledgers of a folder say, on the deployment of the

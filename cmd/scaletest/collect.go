@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/internal/collector"
 	"github.com/coderscale/scaletest/report"
 )
@@ -26,6 +25,8 @@ func collecting(fs *flag.FlagSet) action {
 	fs.DurationVar(&cfg.MeetTimeout, "wait", 0, "how long the first shards wait for the others to come (default 15m)")
 	fs.DurationVar(&cfg.Silence, "silence", 0, "how long a shard may say nothing before it is given up (default 1m)")
 	fs.DurationVar(&cfg.Linger, "linger", 0, "how long all must be silent at their end before nothing more is waited for (default 15s)")
+	fs.StringVar(&cfg.RunID, "run", "", "`ID` of the run (default that of the first shard that comes)")
+	fs.BoolVar(&cfg.Resume, "resume", false, "go on with a run whose results are in the folder already, as when this was ended before its time")
 	keep := fs.Duration("keep", 0, "go on serving the reports for so long at the end, or until Ctrl-C")
 	return func(ctx context.Context, _ []string, stdio streams) error {
 		cfg.Logf = log.New(stdio.err, "", log.Ltime).Printf
@@ -45,7 +46,7 @@ func collecting(fs *flag.FlagSet) action {
 		go func() { served <- web.Serve(listener) }()
 		fmt.Fprintf(stdio.out, "CODER_SCALETEST_COLLECTOR=http://%s\n", listener.Addr())
 		runs, err := server.Wait(ctx)
-		err = errors.Join(err, writeRuns(stdio.out, runs))
+		err = worst(err, writeRuns(stdio.out, runs))
 		if *keep > 0 && ctx.Err() == nil {
 			fmt.Fprintf(stdio.out, "the reports are at http://%s for %v\n", listener.Addr(), *keep)
 			wait(ctx, *keep)
@@ -76,18 +77,9 @@ func writeRuns(out io.Writer, runs []collector.Run) error {
 			continue
 		}
 		fmt.Fprintf(out, "%-12s%s\n%-12s%s\n", "result", path, "report", html)
-		if r.Result.Verdict != harness.Pass {
-			errs = append(errs, fmt.Errorf("%s: the verdict is %s: %s", r.Name, r.Result.Verdict, firstOf(r.Result.Reasons)))
-		}
+		errs = append(errs, verdictError(r.Name, r.Result.Verdict, r.Result.Reasons))
 	}
-	return errors.Join(errs...)
-}
-
-func firstOf(reasons []string) string {
-	if len(reasons) == 0 {
-		return "no reason is known"
-	}
-	return reasons[0]
+	return worst(errs...)
 }
 
 func negative(name string, d time.Duration) error {

@@ -78,7 +78,7 @@ func TestCollectMakesOneResultOfWhatShardsSend(t *testing.T) {
 			cancel()
 		}
 	}
-	assert.Equal(t, exitError, <-code, "a threshold that only the whole breaks")
+	assert.Equal(t, exitFail, <-code, "a threshold that only the whole breaks")
 	assert.Contains(t, errs.String(), "TestVisits: the verdict is fail: visits: visit: count<5 is broken: 5")
 	assert.Contains(t, said, filepath.Join(dir, "TestVisits", "result.json"))
 	res, err := harness.ReadResult(filepath.Join(dir, "TestVisits", "result.json"))
@@ -89,10 +89,14 @@ func TestCollectMakesOneResultOfWhatShardsSend(t *testing.T) {
 		assert.FileExists(t, filepath.Join(dir, "TestVisits", shard, "stream.ndjson"))
 	}
 
+	c, _, again := spoken(t, "collect", "-shards", "2", "-o", dir)
+	assert.Equal(t, exitError, c)
+	assert.Contains(t, again, "has the results of run sharded, which has ended: want an empty folder")
+
 	// The streams alone can be merged as well, wherever they are.
 	require.NoError(t, os.Remove(filepath.Join(dir, "TestVisits", "result.json")))
 	c, _, mergeErrs := spoken(t, "merge", dir, "-o", filepath.Join(dir, "again.json"))
-	assert.Equal(t, exitError, c)
+	assert.Equal(t, exitFail, c)
 	assert.Contains(t, mergeErrs, "the verdict is fail")
 }
 

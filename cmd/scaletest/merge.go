@@ -41,9 +41,6 @@ func merging(fs *flag.FlagSet) action {
 		if err := writeTo(*out, stdio.out, func(w io.Writer) error { return report.Write(w, *format, whole) }); err != nil {
 			return err
 		}
-		if whole.Verdict != harness.Pass {
-			return fmt.Errorf("the verdict is %s: %s", whole.Verdict, strings.Join(whole.Reasons, "; "))
-		}
-		return nil
+		return verdictError("", whole.Verdict, []string{strings.Join(whole.Reasons, "; ")})
 	}
 }

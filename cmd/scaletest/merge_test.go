@@ -57,14 +57,14 @@ func TestMergeFailsAndNamesAShardThatIsMissing(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(dir, "result-b.json")))
 	whole := filepath.Join(t.TempDir(), "result.json")
 	code, _, errs := spoken(t, "merge", dir, "-o", whole)
-	assert.Equal(t, exitError, code)
+	assert.Equal(t, exitInvalid, code)
 	assert.Contains(t, errs, "shard 2/3 is missing")
 	res, err := harness.ReadResult(whole)
 	require.NoError(t, err, "it is written all the same")
 	assert.Equal(t, harness.Invalid, res.Verdict)
 
 	code, _, errs = spoken(t, "merge", "-allow-missing", dir, "-o", whole)
-	assert.Equal(t, exitError, code)
+	assert.Equal(t, exitFail, code)
 	assert.Contains(t, errs, "visit: count==5 is broken: 3", "what is missing is no excuse for a threshold")
 	assert.NotContains(t, errs, "missing")
 }

@@ -28,11 +28,16 @@ type Client struct {
 	// Shard is this one. The whole is 1/1.
 	Shard harness.Shard
 
+	// Logf gets lines for people while shards are waited for, or the collector can't
+	// be reached. Nil drops them.
+	Logf func(format string, args ...any)
+
 	// HTTP makes the requests. Nil is a client of its own.
 	HTTP *http.Client
 
-	once  sync.Once
-	inner *http.Client
+	once    sync.Once
+	inner   *http.Client
+	process string
 }
 
 // refusedError is an answer that asking again does not change.
@@ -43,8 +48,15 @@ func (e refusedError) Error() string { return string(e) }
 // retryEvery is the time between two attempts.
 const retryEvery = time.Second
 
+// speaker is who speaks to the collector.
+func (c *Client) speaker() speaker {
+	c.http() // which knows the process
+	return speaker{c.RunID, nameOf(c.Shard), c.process}
+}
+
 func (c *Client) http() *http.Client {
 	c.once.Do(func() {
+		c.process = newProcess()
 		if c.inner = c.HTTP; c.inner == nil {
 			c.inner = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute}}
 		}
@@ -57,11 +69,12 @@ func (c *Client) http() *http.Client {
 // is done. The fingerprint is what all must have in common. At a lenient point those
 // who are given up are not waited for, and it opens at once.
 func (c *Client) Meet(ctx context.Context, name, fingerprint string, lenient bool) (time.Time, error) {
-	body, err := json.Marshal(meetRequest{RunID: c.RunID, Shard: nameOf(c.Shard), Point: name, Fingerprint: fingerprint, Lenient: lenient})
+	body, err := json.Marshal(meetRequest{speaker: c.speaker(), Point: name, Fingerprint: fingerprint, Lenient: lenient})
 	if err != nil {
 		return time.Time{}, err
 	}
 	var last error
+	said := reminder{logf: c.Logf}
 	for {
 		var a meetAnswer
 		code, err := c.post(ctx, "/v1/meet", bytes.NewReader(body), 2*poll, &a)
@@ -70,6 +83,7 @@ func (c *Client) Meet(ctx context.Context, name, fingerprint string, lenient boo
 			return time.Now().Add(time.Duration(a.In * float64(time.Second))), nil
 		case err == nil && code == http.StatusAccepted:
 			last = fmt.Errorf("shard %s is not there", strings.Join(a.Missing, ", "))
+			said.again("waiting for shard %s", strings.Join(a.Missing, ", "))
 			continue
 		case err == nil && code == http.StatusConflict:
 			return time.Time{}, fmt.Errorf("meet the other shards: %w", refusedError(a.Error))
@@ -78,6 +92,7 @@ func (c *Client) Meet(ctx context.Context, name, fingerprint string, lenient boo
 		}
 		if ctx.Err() == nil {
 			last = err
+			said.again("the collector can't be asked when to begin, and is asked again: %v", err)
 		}
 		if !sleep(ctx, retryEvery) {
 			return time.Time{}, fmt.Errorf("meet the other shards at %s: %w", c.URL, errors.Join(context.Cause(ctx), last))
@@ -87,10 +102,14 @@ func (c *Client) Meet(ctx context.Context, name, fingerprint string, lenient boo
 
 // Stay says every few seconds that this shard is there, until ctx is done.
 func (c *Client) Stay(ctx context.Context) {
-	body, _ := json.Marshal(map[string]string{"run_id": c.RunID, "shard": nameOf(c.Shard)})
+	say := func(ctx context.Context, limit time.Duration, leaves bool) {
+		body, _ := json.Marshal(aliveRequest{c.speaker(), leaves})
+		_, _ = c.post(ctx, "/v1/alive", bytes.NewReader(body), limit, nil) // the next one may get through
+	}
 	for {
-		_, _ = c.post(ctx, "/v1/alive", bytes.NewReader(body), 10*time.Second, nil) // the next one may get through
+		say(ctx, 10*time.Second, false)
 		if !sleep(ctx, 5*time.Second) {
+			say(context.WithoutCancel(ctx), time.Second, true) // so that another one may be the shard
 			return
 		}
 	}
@@ -104,6 +123,7 @@ func (c *Client) Send(ctx context.Context, name string, stream io.ReaderAt, ende
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	var failed error
+	reached := false
 	for {
 		over := false
 		select {
@@ -118,8 +138,11 @@ func (c *Client) Send(ctx context.Context, name string, stream io.ReaderAt, ende
 		if err == nil && over && all {
 			return nil
 		}
-		if err != nil {
+		if reached = reached || err == nil; err != nil {
 			failed = err
+		}
+		if over && !reached {
+			return fmt.Errorf("send the numbers of shard %s to %s: it could not be reached at any time: %w", nameOf(c.Shard), c.URL, failed)
 		}
 		if over && err == nil {
 			continue // there is more
@@ -145,7 +168,8 @@ func (c *Client) send(ctx context.Context, name string, stream io.ReaderAt, size
 		return false, fmt.Errorf("read the stream: %w", err)
 	}
 	all = errors.Is(err, io.EOF)
-	q := url.Values{"run_id": {c.RunID}, "shard": {nameOf(c.Shard)}, "name": {name}, "offset": {strconv.FormatInt(*size, 10)}}
+	who := c.speaker()
+	q := url.Values{"run_id": {who.RunID}, "shard": {who.Shard}, "process": {who.Process}, "name": {name}, "offset": {strconv.FormatInt(*size, 10)}}
 	if all && over {
 		q.Set("last", "true")
 	}
@@ -197,4 +221,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// reminder says something at once, and then from time to time.
+type reminder struct {
+	logf func(string, ...any)
+	last time.Time
+}
+
+func (r *reminder) again(format string, args ...any) {
+	if r.logf == nil || time.Since(r.last) < 30*time.Second {
+		return
+	}
+	r.last = time.Now()
+	r.logf(format, args...)
 }

@@ -336,14 +336,15 @@ func TestAProcessThatIsStillThereMayBeginAnotherRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, net := serve(t, collector.Config{Shards: 1})
 		stay, leave := context.WithCancel(t.Context())
+		process := net.shard(0, 1)
 		var wg sync.WaitGroup
-		wg.Go(func() { net.shard(0, 1).Stay(stay) })
+		wg.Go(func() { process.Stay(stay) })
 		wg.Go(func() {
 			ended := make(chan struct{})
 			close(ended)
 			for n := range 3 {
 				time.Sleep(time.Minute)
-				require.NoError(t, net.shard(0, 1).Send(t.Context(), fmt.Sprintf("TestX #%d", n), bytes.NewReader(ran(t, 0, 0)), ended))
+				require.NoError(t, process.Send(t.Context(), fmt.Sprintf("TestX #%d", n), bytes.NewReader(ran(t, 0, 0)), ended))
 			}
 			leave()
 		})
@@ -394,8 +395,9 @@ func TestNamesCannotLeaveTheFolder(t *testing.T) {
 		ended := make(chan struct{})
 		close(ended)
 		names := []string{"../../etc", "..", "a/b", "a_b", "TestÜ/größe"}
+		process := net.shard(0, 1)
 		for _, name := range names {
-			require.NoError(t, net.shard(0, 1).Send(t.Context(), name, bytes.NewReader(ran(t, 0, 0)), ended))
+			require.NoError(t, process.Send(t.Context(), name, bytes.NewReader(ran(t, 0, 0)), ended))
 		}
 		runs, err := s.Wait(t.Context())
 		require.NoError(t, err)
@@ -452,8 +454,8 @@ func TestAConfigurationThatMakesNoSenseSaysAllThatIsWrong(t *testing.T) {
 }
 
 func FuzzRequests(f *testing.F) {
-	f.Add("/v1/meet", "", []byte(`{"run_id":"r","shard":"1/1","point":"p"}`))
-	f.Add("/v1/stream", "run_id=r&shard=1/1&name=x&offset=0", []byte("{}\n"))
+	f.Add("/v1/meet", "", []byte(`{"run_id":"r","shard":"1/1","process":"p","point":"p"}`))
+	f.Add("/v1/stream", "run_id=r&shard=1/1&process=p&name=x&offset=0", []byte("{}\n"))
 	f.Add("/v1/alive", "", []byte(`{"shard":"9/1"}`))
 	f.Fuzz(func(t *testing.T, path, query string, body []byte) {
 		if path != "/v1/meet" && path != "/v1/stream" && path != "/v1/alive" {

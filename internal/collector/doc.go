@@ -14,17 +14,20 @@
 //
 // The protocol is HTTP/1.1 and JSON:
 //
-//	POST /v1/meet    {"run_id", "shard", "point", "fingerprint", "lenient"}
+//	POST /v1/meet    {"run_id", "shard", "process", "point", "fingerprint", "lenient"}
 //	                 200 {"in": 2.9}       begin in so many seconds
 //	                 202 {"missing": [..]} ask again
 //	                 409 {"error": ".."}   there is nothing to wait for
-//	POST /v1/alive   {"run_id", "shard"}   said every few seconds
-//	POST /v1/stream?run_id=&shard=&name=&offset=[&last=true]
+//	POST /v1/alive   {"run_id", "shard", "process", "leaves"}   said every few seconds
+//	POST /v1/stream?run_id=&shard=&process=&name=&offset=[&last=true]
 //	                 the bytes of stream.ndjson from offset on; answers {"size": ..}
 //	GET  /           what is known of each shard, for people
 //	GET  /report?run=NAME   the report of all until now
 //	GET  /result?run=NAME   the same as a result.json
 //	GET  /healthz
+//
+// A process that would be a shard which another one is already is refused (409): it
+// would load the same targets. Nobody is asked who they are: let nobody else reach it.
 //
 // Instants are told as time to wait, not by a clock: the answers go out at once to
 // all who wait, so the shards begin as far apart as the network's one-way times.

@@ -17,8 +17,7 @@ const maxBody = 64 << 10
 
 // meetRequest is a shard that has come to a point.
 type meetRequest struct {
-	RunID       string `json:"run_id"`
-	Shard       string `json:"shard"`
+	speaker
 	Point       string `json:"point"`
 	Fingerprint string `json:"fingerprint,omitempty"` // of what all must have in common
 	Lenient     bool   `json:"lenient,omitempty"`     // go on without those who are gone
@@ -36,10 +35,13 @@ type point struct {
 	name    string
 	lenient bool
 	since   time.Time // when the first came
-	came    map[int]string
+	came    map[int]arrival
 	opens   time.Time // zero until all have come
 	err     error     // why it never opens
 }
+
+// arrival is a shard at a point.
+type arrival struct{ process, fingerprint string }
 
 // meet takes a shard that has come to a point.
 func (s *Server) meet(w http.ResponseWriter, r *http.Request) {
@@ -81,17 +83,21 @@ func (s *Server) meet(w http.ResponseWriter, r *http.Request) {
 
 // arrive notes who has come, and decides whether the point opens.
 func (s *Server) arrive(req meetRequest) (opens time.Time, missing []string, err error) {
-	m, err := s.hear(req.RunID, req.Shard)
+	m, err := s.hear(req.speaker)
 	if err != nil {
 		return opens, nil, err
 	}
 	p := s.points[req.Point]
 	if p == nil {
-		p = &point{name: req.Point, lenient: req.Lenient, since: time.Now(), came: map[int]string{}}
+		p = &point{name: req.Point, lenient: req.Lenient, since: time.Now(), came: map[int]arrival{}}
 		s.points[req.Point] = p
 	}
-	if _, there := p.came[m.shard.Index]; !there && p.opens.IsZero() {
-		p.came[m.shard.Index] = req.Fingerprint
+	switch came := p.came[m.shard.Index]; {
+	case came.process == m.process:
+	case !p.opens.IsZero():
+		return opens, nil, fmt.Errorf("the others have gone on from %q at %s, without this process: a load can't be joined later, so begin another run", p.name, p.opens.Format(time.TimeOnly))
+	default:
+		p.came[m.shard.Index] = arrival{m.process, req.Fingerprint}
 		defer s.tell()
 	}
 	if p.err == nil && p.opens.IsZero() {
@@ -106,7 +112,8 @@ func (s *Server) decide(p *point) (missing []string) {
 	var gone []string
 	first := -1
 	for i, m := range s.members {
-		fingerprint, there := p.came[i]
+		came, there := p.came[i]
+		there = there && came.process == m.process
 		switch {
 		case !there && s.silent(m):
 			gone = append(gone, nameOf(m.shard))
@@ -114,9 +121,9 @@ func (s *Server) decide(p *point) (missing []string) {
 			missing = append(missing, nameOf(m.shard))
 		case first < 0:
 			first = i
-		case fingerprint != p.came[first]:
+		case came.fingerprint != p.came[first].fingerprint:
 			p.err = fmt.Errorf("shards %s and %s would not do the same (%s, and %s): give them the same configuration, and let the deployment come to rest before",
-				nameOf(s.members[first].shard), nameOf(m.shard), p.came[first], fingerprint)
+				nameOf(s.members[first].shard), nameOf(m.shard), p.came[first].fingerprint, came.fingerprint)
 			return nil
 		}
 	}
@@ -150,18 +157,24 @@ func (s *Server) giveUp() {
 	}
 }
 
+// aliveRequest is a sign of life, or the last one.
+type aliveRequest struct {
+	speaker
+	Leaves bool `json:"leaves,omitempty"`
+}
+
 // alive takes a sign of life.
 func (s *Server) alive(w http.ResponseWriter, r *http.Request) {
-	var req struct {
-		RunID string `json:"run_id"`
-		Shard string `json:"shard"`
-	}
+	var req aliveRequest
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&req); err != nil {
 		answer(w, http.StatusBadRequest, meetAnswer{Error: "the request is not what it should be: " + err.Error()})
 		return
 	}
 	s.mu.Lock()
-	_, err := s.hear(req.RunID, req.Shard)
+	m, err := s.hear(req.speaker)
+	if err == nil {
+		m.left = req.Leaves
+	}
 	s.mu.Unlock()
 	if err != nil {
 		answer(w, http.StatusConflict, meetAnswer{Error: err.Error()})

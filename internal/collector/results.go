@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/coderscale/scaletest/harness"
@@ -62,6 +63,9 @@ func (s *Server) over() (bool, error) {
 	quiet := time.Since(last) >= s.cfg.Linger
 	switch {
 	case missing == len(s.members) && time.Since(s.began) >= s.cfg.MeetTimeout:
+		if len(s.refused) > 0 {
+			return false, fmt.Errorf("collector: no shard of the run has come within %v; %s", s.cfg.MeetTimeout, strings.Join(s.refused, "; "))
+		}
 		return false, fmt.Errorf("collector: no shard has come within %v: look at their logs, and whether they can reach this", s.cfg.MeetTimeout)
 	case missing == len(s.members):
 		return false, nil
@@ -111,9 +115,12 @@ func (r *run) result() (*harness.Result, error) {
 	return harness.Merge(harness.MergeOptions{}, shards...)
 }
 
+// resultFile is what is made when a run has ended.
+const resultFile = "result.json"
+
 // WriteFile writes the result beside the streams, and returns its path.
 func (r Run) WriteFile() (string, error) {
-	path := filepath.Join(r.Dir, "result.json")
+	path := filepath.Join(r.Dir, resultFile)
 	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
 		return "", err
 	}

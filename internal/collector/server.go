@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,8 +18,16 @@ type Config struct {
 	// Shards is how many there are.
 	Shards int
 
-	// Dir is the folder for streams and results. It is made.
+	// Dir is the folder for streams and results of one run. It is made. What a
+	// collector that was killed has kept there is taken up.
 	Dir string
+
+	// Resume takes up a run also when its results are there already. Without it
+	// they are taken for those of an earlier run, and the folder is refused.
+	Resume bool
+
+	// RunID is the run's. Empty is that of the first shard that comes.
+	RunID string
 
 	// MeetTimeout is how long those who come first wait for the others. 0 means 15
 	// minutes.
@@ -82,23 +91,25 @@ type Server struct {
 	began time.Time
 
 	mu      sync.Mutex
-	runID   string // of the first who came
+	runID   string // of the first who came, if it was not told
 	members []*member
 	points  map[string]*point
 	runs    map[string]*run
 	order   []string // names of the runs
 	changed chan struct{}
+	refused []string // whom, and why
 }
 
 // member is what is known of a shard.
 type member struct {
-	shard harness.Shard
-	heard time.Time // zero until it has come
-	gone  bool      // it was given up
+	shard   harness.Shard
+	process string    // that speaks for it
+	heard   time.Time // zero until it has come
+	gone    bool      // it was given up
+	left    bool      // the process has said that it ends
 }
 
-// New makes a server. The folder must have no streams in it: those of a collector
-// that was restarted are taken up again.
+// New makes a server. The folder must have nothing of another run in it.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("collector: %w", err)
@@ -108,7 +119,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("collector: make the folder: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, mux: http.NewServeMux(), began: time.Now(), points: map[string]*point{}, runs: map[string]*run{},
+		cfg: cfg, mux: http.NewServeMux(), began: time.Now(), runID: cfg.RunID, points: map[string]*point{}, runs: map[string]*run{},
 		changed: make(chan struct{}),
 	}
 	for i := range cfg.Shards {
@@ -131,8 +142,28 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 // hear notes that a shard has said something, and returns it. An error is one of
-// whoever said it.
-func (s *Server) hear(runID, shard string) (*member, error) {
+// whoever said it, and is put down.
+func (s *Server) hear(from speaker) (*member, error) {
+	m, err := s.know(from)
+	if err != nil {
+		text := fmt.Sprintf("refused: shard %.20s of run %.20s, %s: %v", from.Shard, from.RunID, processName(from.Process), err)
+		if len(s.refused) < 100 && !slices.Contains(s.refused, text) { // it asks again
+			s.refused = append(s.refused, text)
+			s.cfg.Logf("%s", text)
+		}
+	}
+	return m, err
+}
+
+// speaker is who says something.
+type speaker struct {
+	RunID   string `json:"run_id"`
+	Shard   string `json:"shard"`
+	Process string `json:"process"` // tells it from others that would be the same shard
+}
+
+func (s *Server) know(from speaker) (*member, error) {
+	runID, shard := from.RunID, from.Shard
 	who, err := parseShard(shard)
 	if err != nil {
 		return nil, err
@@ -146,14 +177,20 @@ func (s *Server) hear(runID, shard string) (*member, error) {
 	if runID != s.runID {
 		return nil, fmt.Errorf("this is run %s, and the collector has run %s: want one collector for each", runID, s.runID)
 	}
+	if from.Process == "" {
+		return nil, errors.New("it does not say which process it is: want the same version of this program everywhere")
+	}
 	m := s.members[who.Index]
+	if err := m.take(from.Process); err != nil {
+		return nil, err
+	}
 	if m.heard.IsZero() {
 		s.cfg.Logf("shard %s is there", shard)
 	}
 	if m.gone {
 		s.cfg.Logf("shard %s is there again", shard)
 	}
-	m.heard, m.gone = time.Now(), false
+	m.heard, m.gone, m.left = time.Now(), false, false
 	return m, nil
 }
 

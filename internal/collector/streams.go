@@ -10,8 +10,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-
-	"github.com/coderscale/scaletest/harness"
 )
 
 // maxChunk is the largest piece of a stream in one request.
@@ -26,9 +24,10 @@ type run struct {
 
 // stream is what a shard has sent of a run.
 type stream struct {
-	path string
-	size int64
-	last bool // it has come to its end
+	path    string
+	process string // whose it is
+	size    int64
+	last    bool // it has come to its end
 }
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
@@ -64,12 +63,16 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m, err := s.hear(q.Get("run_id"), q.Get("shard"))
+	m, err := s.hear(speaker{q.Get("run_id"), q.Get("shard"), q.Get("process")})
 	if err != nil {
 		answer(w, http.StatusConflict, streamAnswer{Error: err.Error()})
 		return
 	}
-	st, err := s.streamOf(q.Get("name"), m.shard.Index)
+	st, err := s.streamOf(q.Get("name"), m.shard.Index, m.process)
+	if err == nil && st.process != m.process {
+		answer(w, http.StatusConflict, streamAnswer{Error: fmt.Sprintf("shard %s has done %s already, as %s: a load can't be done again in the same run, so begin another", nameOf(m.shard), q.Get("name"), processName(st.process))})
+		return
+	}
 	if err == nil && offset == st.size {
 		err = st.append(chunk)
 		st.last = st.last || err == nil && q.Get("last") == "true"
@@ -82,8 +85,11 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, streamAnswer{Size: st.size})
 }
 
-// streamOf finds a shard's stream of a run, or begins it.
-func (s *Server) streamOf(name string, shard int) (*stream, error) {
+// processFile says whose the stream beside it is.
+const processFile = "process"
+
+// streamOf finds a shard's stream of a run, or begins that of a process.
+func (s *Server) streamOf(name string, shard int, process string) (*stream, error) {
 	r := s.runs[name]
 	if r == nil {
 		r = &run{name: name, dir: filepath.Join(s.cfg.Dir, folder(name)), streams: make([]*stream, s.cfg.Shards)}
@@ -100,7 +106,10 @@ func (s *Server) streamOf(name string, shard int) (*stream, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("keep the stream: %w", err)
 		}
-		r.streams[shard] = &stream{path: filepath.Join(dir, "stream.ndjson")}
+		if err := os.WriteFile(filepath.Join(dir, processFile), []byte(process), 0o600); err != nil {
+			return nil, fmt.Errorf("keep the stream: %w", err)
+		}
+		r.streams[shard] = &stream{path: filepath.Join(dir, "stream.ndjson"), process: process}
 	}
 	return r.streams[shard], nil
 }
@@ -132,35 +141,4 @@ func (s *Server) hasEnded(m *member) bool {
 		}
 	}
 	return began
-}
-
-// resume takes up what a collector that ended has kept.
-func (s *Server) resume() error {
-	paths, err := filepath.Glob(filepath.Join(s.cfg.Dir, "*", "shard-*-of-*", "stream.ndjson"))
-	if err != nil {
-		return err
-	}
-	for _, path := range paths {
-		res, err := harness.ReadResult(path)
-		if err != nil {
-			return fmt.Errorf("the folder %s has streams that can't be taken up again, want an empty one: %w", s.cfg.Dir, err)
-		}
-		shard, err := harness.ParseShard(res.Shard)
-		if err != nil || max(shard.Of, 1) != s.cfg.Shards || s.runID != "" && s.runID != res.RunID {
-			return fmt.Errorf("the folder %s has streams of another run, such as %s: want an empty one", s.cfg.Dir, path)
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		s.runID = res.RunID
-		st, err := s.streamOf(res.Name, shard.Index)
-		if err != nil {
-			return err
-		}
-		st.path, st.size, st.last = path, info.Size(), !res.Partial
-		s.runs[res.Name].dir = filepath.Dir(filepath.Dir(path))
-		s.members[shard.Index].heard = s.began
-	}
-	return nil
 }
