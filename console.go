@@ -48,6 +48,9 @@ func (c *console) scenariosOf(plan harness.Plan) {
 		if s.CoolDown > 0 {
 			after += fmt.Sprintf(", the last %v to cool down", s.CoolDown)
 		}
+		if shard := plan.Shard; shard.Of > 1 {
+			after += ", in all shards"
+		}
 		c.printf("%-11s %s%s\n", s.Name, harness.Describe(s.Schedule), after)
 		for _, t := range s.Thresholds {
 			c.printf("            must hold: %v\n", t)

@@ -30,7 +30,7 @@ func (r *Run) runTogether() {
 			ready()
 			r.together("")
 		}
-		r.phase("load")
+		r.loadPhase()
 		begin := r.now()
 		r.disruptor.loadBegins(begin)
 		r.disturb(func() {
@@ -57,7 +57,7 @@ func (r *Run) runSequence() {
 				s.begun.Store(true)
 				r.runSetup([]*scenarioRun{s})
 				r.together(s.Name)
-				r.phase("load")
+				r.loadPhase()
 				r.disruptor.loadBegins(r.now())
 				s.runLoad(r.now(), false)
 			}

@@ -230,7 +230,11 @@ func (s *scenarioRun) result() ScenarioResult {
 	res.Iterations.SetupFailed = s.setupFail.Load()
 	res.Thresholds = []ThresholdResult{}
 	for _, t := range s.Thresholds {
-		res.Thresholds = append(res.Thresholds, s.evaluate(t))
+		r := s.evaluate(t)
+		if !s.run.plan.Shard.whole() {
+			r = r.ofShard(t)
+		}
+		res.Thresholds = append(res.Thresholds, r)
 	}
 	res.Warnings = append(res.Warnings, s.doubtful(&res)...)
 	res.Failures, res.MoreFailures = s.problems.list()

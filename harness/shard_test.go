@@ -190,7 +190,10 @@ func TestShardSaysWhichItIsAndLeavesThresholdsToTheWhole(t *testing.T) {
 		res := run(t, plan)
 		require.Equal(t, "2/2", res.Shard)
 		require.Equal(t, 2, res.Scenarios[0].Users)
-		require.False(t, res.Scenarios[0].Thresholds[0].Passed)
+		decided := res.Scenarios[0].Thresholds[0]
+		require.True(t, decided.Undecided)
+		require.False(t, decided.Passed)
+		require.Equal(t, "work: p(99)<1ms is decided over all shards: here it is 1s", decided.Message)
 		require.Equal(t, harness.Pass, res.Verdict, "%v", res.Reasons)
 		require.Contains(t, stream.String(), `"shard":"2/2"`)
 		first, _, _ := strings.Cut(stream.String(), "\n")
@@ -198,6 +201,8 @@ func TestShardSaysWhichItIsAndLeavesThresholdsToTheWhole(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "2/2", partial.Shard)
 		require.True(t, partial.Partial)
+		require.True(t, partial.Scenarios[0].Thresholds[0].Undecided)
+		require.NotContains(t, partial.Reasons, "threshold")
 	})
 }
 

@@ -314,7 +314,15 @@ func (p *partial) result() (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, t := range sr.Thresholds {
+		for k, t := range sr.Thresholds {
+			if st.Shard != "" {
+				of, err := ParseThreshold(t.Threshold)
+				if err != nil {
+					return nil, fmt.Errorf("read stream: scenario %q: %w", s.Name, err)
+				}
+				sr.Thresholds[k] = t.ofShard(of)
+				continue
+			}
 			if !t.Passed && t.Message != "" {
 				res.Reasons = append(res.Reasons, s.Name+": "+t.Message)
 			}

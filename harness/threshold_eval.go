@@ -16,6 +16,19 @@ type ThresholdResult struct {
 	Value     *float64 `json:"value,omitempty"` // seconds for times; absent without samples
 	Passed    bool     `json:"passed"`
 	Message   string   `json:"message"` // one line for people
+
+	// Undecided is of a shard: Value is that of this shard, and the whole decides.
+	Undecided bool `json:"undecided,omitempty"`
+}
+
+// ofShard leaves the decision to the whole.
+func (r ThresholdResult) ofShard(t Threshold) ThresholdResult {
+	r.Undecided, r.Passed = true, false
+	r.Message = fmt.Sprintf("%s is decided over all shards", t)
+	if r.Value != nil {
+		r.Message += ": here it is " + t.shown(*r.Value)
+	}
+	return r
 }
 
 // evaluate looks at a phase's end.

@@ -74,3 +74,10 @@ func (r *Run) together(scenario string) {
 	r.barred.Store(&reason)
 	r.endLoad(errNoTogether)
 }
+
+// loadPhase says that the load begins, unless it was not let through.
+func (r *Run) loadPhase() {
+	if r.barred.Load() == nil {
+		r.phase("load")
+	}
+}

@@ -77,6 +77,9 @@ func TestAGateThatFailsLetsNobodyThroughAndIsAnError(t *testing.T) {
 				require.Equal(t, harness.Error, res.Verdict)
 				require.Equal(t, "the load did not begin: shard 3/5 did not come", res.Reasons[0])
 				require.Empty(t, began)
+				for _, p := range res.Phases {
+					require.NotEqual(t, "load", p.Name, "a load that did not begin is none")
+				}
 			})
 		})
 	}

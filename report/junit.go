@@ -40,6 +40,7 @@ type junitCase struct {
 	Time    string        `xml:"time,attr"`
 	Failure *junitProblem `xml:"failure"`
 	Error   *junitProblem `xml:"error"`
+	Skipped *junitProblem `xml:"skipped"`
 	Out     string        `xml:"system-out,omitempty"`
 }
 
@@ -140,7 +141,10 @@ func cases(res *harness.Result, s *harness.ScenarioResult, name string) []junitC
 	out := []junitCase{runs}
 	for _, t := range s.Thresholds {
 		c := junitCase{Class: class, Name: t.Threshold, Time: fixed(0)}
-		if !t.Passed {
+		switch {
+		case t.Undecided:
+			c.Skipped = &junitProblem{Message: t.Message}
+		case !t.Passed:
 			c.Failure = &junitProblem{Message: t.Message, Type: "threshold"}
 		}
 		out = append(out, c)

@@ -41,7 +41,7 @@ func Markdown(w io.Writer, results ...*harness.Result) error {
 		}
 		markdownBottleneck(&b, res)
 		for i := range res.Scenarios {
-			markdownScenario(&b, &res.Scenarios[i])
+			markdownScenario(&b, res, &res.Scenarios[i])
 		}
 		for i := range res.Disruptions {
 			markdownDisruption(&b, &res.Disruptions[i])
@@ -82,8 +82,8 @@ func markdownBottleneck(b *strings.Builder, res *harness.Result) {
 	}
 }
 
-func markdownScenario(b *strings.Builder, s *harness.ScenarioResult) {
-	fmt.Fprintf(b, "\n### %s\n\n%s, load on for %.1fs\n\n", plain(s.Name), plain(s.Schedule), s.LoadSeconds)
+func markdownScenario(b *strings.Builder, res *harness.Result, s *harness.ScenarioResult) {
+	fmt.Fprintf(b, "\n### %s\n\n%s, load on for %.1fs\n\n", plain(s.Name), plain(s.Schedule+ofShard(res, s)), s.LoadSeconds)
 	markdownHeader(b, "response times")
 	eachAction(s.Actions, func(name string, a harness.ActionResult) { markdownRow(b, name, a) })
 	eachAction(s.Setup, func(name string, a harness.ActionResult) { markdownRow(b, name+" (before the load)", a) })
@@ -104,7 +104,10 @@ func markdownScenario(b *strings.Builder, s *harness.ScenarioResult) {
 		b.WriteString("\n| threshold | holds | |\n|---|---|---|\n")
 		for _, t := range s.Thresholds {
 			holds, why := "yes", ""
-			if !t.Passed {
+			switch {
+			case t.Undecided:
+				holds, why = "not decided here", t.Message
+			case !t.Passed:
 				holds, why = "**no**", t.Message
 			}
 			fmt.Fprintf(b, "| %s | %s | %s |\n", plain(t.Threshold), holds, plain(why))

@@ -32,6 +32,30 @@ func merged() *harness.Result {
 	}
 }
 
+func TestAShardsReportLeavesThresholdsToTheWhole(t *testing.T) {
+	res := passed()
+	res.Shard = "1/3"
+	s := &res.Scenarios[0]
+	s.Users = 10
+	value := 0.5
+	s.Thresholds = []harness.ThresholdResult{{Threshold: "echo: p(99)<1ms", Value: &value, Undecided: true, Message: "echo: p(99)<1ms is decided over all shards: here it is 500ms"}}
+	var text, page, junit, markdown bytes.Buffer
+	require.NoError(t, report.Text(&text, res, report.TextOptions{}))
+	require.NoError(t, report.HTML(&page, res))
+	require.NoError(t, report.Write(&junit, "junit", res))
+	require.NoError(t, report.Write(&markdown, "markdown", res))
+	assert.Contains(t, text.String(), s.Schedule+" in all shards, 10 users in 1/3, load on for ")
+	assert.Contains(t, text.String(), "verdict     PASS: this shard has done its part; what all of them have done\n            together decides\n")
+	for name, said := range map[string]string{"text": text.String(), "HTML": page.String(), "JUnit": junit.String(), "Markdown": markdown.String()} {
+		assert.Contains(t, said, "decided over all shards", name)
+		assert.NotContains(t, said, "BROKEN", name)
+		assert.NotContains(t, said, "every threshold holds", name)
+	}
+	assert.Contains(t, junit.String(), "<skipped message=\"echo: p(99)&lt;1ms is decided over all shards")
+	assert.NotContains(t, page.String(), `class="broken"`)
+	assert.NotContains(t, junit.String(), "<failure")
+}
+
 func TestReportsSayWhichShardsARunIsMadeOf(t *testing.T) {
 	var text, page bytes.Buffer
 	require.NoError(t, report.Text(&text, merged(), report.TextOptions{}))

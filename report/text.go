@@ -34,7 +34,7 @@ func Text(w io.Writer, res *harness.Result, o TextOptions) error {
 	var b strings.Builder
 	if !o.VerdictOnly {
 		for i := range res.Scenarios {
-			writeScenario(&b, &res.Scenarios[i])
+			writeScenario(&b, res, &res.Scenarios[i])
 		}
 		for i := range res.Disruptions {
 			writeDisruption(&b, &res.Disruptions[i])
@@ -75,6 +75,9 @@ var meaning = map[harness.Verdict]string{
 }
 
 func meaningOf(res *harness.Result) string {
+	if res.Shard != "" && res.Verdict == harness.Pass {
+		return "this shard has done its part; what all of them have done together decides"
+	}
 	none := !slices.ContainsFunc(res.Scenarios, func(s harness.ScenarioResult) bool { return len(s.Thresholds) > 0 })
 	if res.Verdict == harness.Pass && none {
 		return "no threshold was set, and no more runs failed than may"
@@ -97,8 +100,8 @@ func writeVerdict(b *strings.Builder, res *harness.Result, path string) {
 	}
 }
 
-func writeScenario(b *strings.Builder, s *harness.ScenarioResult) {
-	fmt.Fprintf(b, "\n%s: %s, load on for %.1fs\n\n", s.Name, s.Schedule, s.LoadSeconds)
+func writeScenario(b *strings.Builder, res *harness.Result, s *harness.ScenarioResult) {
+	fmt.Fprintf(b, "\n%s: %s%s, load on for %.1fs\n\n", s.Name, s.Schedule, ofShard(res, s), s.LoadSeconds)
 	if len(s.Actions) > fewActions {
 		writeTable(b, s)
 	} else {
@@ -210,6 +213,14 @@ func writeCounts(b *strings.Builder, s *harness.ScenarioResult) {
 	}
 }
 
+// ofShard is how many of a schedule's users are here.
+func ofShard(res *harness.Result, s *harness.ScenarioResult) string {
+	if res.Shard == "" {
+		return ""
+	}
+	return fmt.Sprintf(" in all shards, %s in %s", plural(int64(s.Users), "user"), res.Shard)
+}
+
 // shortConnections are [connections] without what the line says already.
 func shortConnections(c *harness.Connections) string {
 	text := fmt.Sprintf("%d, %d lost", c.Count, c.Lost)
@@ -225,7 +236,11 @@ func shortConnections(c *harness.Connections) string {
 func writeThresholds(b *strings.Builder, s *harness.ScenarioResult) {
 	for _, t := range s.Thresholds {
 		name := "threshold holds"
-		if !t.Passed {
+		switch {
+		case t.Undecided:
+			fact(b, "threshold", t.Message)
+			continue
+		case !t.Passed:
 			name = "threshold BROKEN"
 		}
 		text := t.Message
