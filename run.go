@@ -132,7 +132,7 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 		return nil
 	}
 	if err := sent.end(); err != nil {
-		tb.Errorf("%s", oneLine(err))
+		tb.Errorf("%s; they are in %s: 'scaletest merge' makes one result of those of all shards", oneLine(err), dir)
 	}
 	return res
 }

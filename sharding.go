@@ -21,6 +21,7 @@ type sharded struct {
 	leave     func()            // says no longer that this shard is there; nil without a collector
 
 	mu    sync.Mutex
+	say   func(string)   // to whoever looks at the run that waits; nil for nobody
 	dealt []string       // digests of the lists of targets, in the order in which they were made
 	count int            // of targets
 	clock *harness.Clock // nil until it is measured
@@ -33,7 +34,9 @@ func (t *Target) join() {
 	if s.Collector == nil {
 		return
 	}
-	client := &collector.Client{URL: s.Collector.String(), RunID: s.RunID, Shard: s.Shard}
+	client := &collector.Client{URL: s.Collector.String(), RunID: s.RunID, Shard: s.Shard, Logf: func(format string, args ...any) {
+		t.sharded.says(oneLine(fmt.Errorf(format, args...)))
+	}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var staying sync.WaitGroup
 	staying.Go(func() { client.Stay(ctx) })
@@ -42,6 +45,16 @@ func (t *Target) join() {
 		cancel()
 		staying.Wait()
 		client.Close()
+	}
+}
+
+// says tells whoever looks at the run that waits.
+func (s *sharded) says(text string) {
+	s.mu.Lock()
+	say := s.say
+	s.mu.Unlock()
+	if say != nil {
+		say(text)
 	}
 }
 
@@ -129,7 +142,10 @@ func (t *Target) beginTogether(tb TB, plan *harness.Plan, c *console) {
 		fingerprint := meetingFingerprint(*plan)
 		name := plan.Name
 		plan.Gate = func(ctx context.Context, scenario string) (time.Time, error) {
-			c.printf("waiting for the other shards\n")
+			t.sharded.mu.Lock()
+			t.sharded.say = c.say
+			t.sharded.mu.Unlock()
+			c.say("waiting for the other shards")
 			return t.sharded.collector.Meet(ctx, strings.TrimSuffix(name+"/"+scenario, "/"), fingerprint, false)
 		}
 	case !s.StartAt.IsZero():
@@ -150,6 +166,10 @@ func meetingFingerprint(plan harness.Plan) string {
 	return text[:min(len(text), 1000)]
 }
 
+// farthest is how far away START_AT may be when everybody is ready: what was opened
+// for the load is open until then.
+const farthest = 2 * time.Hour
+
 // tooLate is how much later than at its instant a load may begin.
 const tooLate = time.Second
 
@@ -169,6 +189,10 @@ func startAt(at time.Time, clock *harness.Clock, c *console) harness.Gate {
 		if late := time.Since(here); late > tooLate {
 			return time.Time{}, fmt.Errorf("everybody was ready %v after %sSTART_AT, which is %s: set it later; it is for one test, so name that with -run",
 				late.Round(time.Second), prefix, at.Format(time.RFC3339))
+		}
+		if wait := time.Until(here); wait > farthest {
+			return time.Time{}, fmt.Errorf("everybody is ready, and %sSTART_AT is only in %v, at %s: want at most %v, because what the load needs is open until then",
+				prefix, wait.Round(time.Second), at.Format(time.RFC3339), farthest)
 		}
 		c.printf("waiting until %s\n", at.Format(time.RFC3339))
 		return here, nil

@@ -5,7 +5,9 @@ package scaletest_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,6 +108,37 @@ func TestALoadBeginsAtStartAtByTheDeploymentsClock(t *testing.T) {
 	assert.False(t, began.Before(at.Add(-time.Millisecond)))
 	assert.Equal(t, harness.Error, second.Verdict, "it is for one run")
 	assert.Contains(t, second.Reasons[0], "after CODER_SCALETEST_START_AT, which is "+at.Format(time.RFC3339)+": set it later")
+}
+
+func TestAStartThatIsFarAwayHoldsNobodysConnections(t *testing.T) {
+	d := deploy(t, codertest.Config{Workspaces: 1})
+	environment(t, append(live(d.URL(), d.OwnerToken()), p+"START_AT="+time.Now().Add(72*time.Hour).UTC().Format(time.RFC3339))...)
+	var res *harness.Result
+	tb := attempt(t, nil, func(tb *fakeTB) { res = scaletest.Run(tb, briefly(scaletest.Connect(tb).Workspaces(tb))) })
+	require.NotNil(t, res, tb.fatal)
+	assert.Equal(t, harness.Error, res.Verdict)
+	assert.Contains(t, res.Reasons[0], "everybody is ready, and CODER_SCALETEST_START_AT is only in 7")
+	assert.Contains(t, res.Reasons[0], "want at most 2h0m0s, because what the load needs is open until then")
+}
+
+func TestACollectorThatCannotBeReachedIsSaidWhileItIsWaitedFor(t *testing.T) {
+	d := deploy(t, codertest.Config{Workspaces: 1})
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	environment(t, append(live(d.URL(), d.OwnerToken()), p+"SHARD=1/2", p+"RUN_ID=alone", p+"COLLECTOR="+gone.URL)...)
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		var cancel context.CancelFunc
+		tb.ctx, cancel = context.WithCancel(t.Context())
+		defer cancel()
+		tb.onOutput = func(text string) {
+			if strings.Contains(text, "the collector can't be asked when to begin") {
+				cancel()
+			}
+		}
+		scaletest.Run(tb, briefly(scaletest.Connect(tb).Workspaces(tb)))
+	})
+	require.Contains(t, said(tb), "it could not be reached at any time")
+	require.Contains(t, said(tb), "'scaletest merge' makes one result of those of all shards")
 }
 
 func TestWhatCannotBeCutIntoShardsIsRefused(t *testing.T) {
