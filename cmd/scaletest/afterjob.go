@@ -7,9 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/coderscale/scaletest/internal/kubejob"
 )
+
+// jobUID stands in paths for the UID of the Job that was waited for.
+const jobUID = "{uid}"
 
 // afterJob lets a command begin when a Job of the cluster it runs in is over.
 type afterJob struct {
@@ -57,4 +61,17 @@ func (a *afterJob) over(ctx context.Context, out io.Writer) (uid string, err err
 	a.wait.Say = func(line string) { _, _ = fmt.Fprintln(out, line) } // whoever does not read it is waited for all the same
 	job, err := c.Wait(ctx, a.name, a.wait)
 	return job.UID, err
+}
+
+// ofJob puts the UID of the Job into paths, so that one volume holds the results of
+// several. Without a Job it leaves them alone.
+func ofJob(uid string, paths ...string) []string {
+	made := make([]string, len(paths))
+	for i, path := range paths {
+		made[i] = path
+		if uid != "" {
+			made[i] = strings.ReplaceAll(path, jobUID, uid)
+		}
+	}
+	return made
 }

@@ -9,12 +9,15 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/coderscale/scaletest/harness"
 )
 
 // apiServer plays the API server that a pod finds, and returns the variables and the
@@ -105,6 +108,27 @@ func TestMergeAfterAJobThatDoesNotAppearWritesNothing(t *testing.T) {
 	require.Error(t, err)
 	assert.Contains(t, string(out), "scaletest merge: wait for Job load/scaletest: it was not there")
 	assert.NoFileExists(t, file)
+}
+
+func TestMergeAfterAJobTakesTheFolderOfItsRunAlone(t *testing.T) {
+	t.Parallel()
+	env, account := apiServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"kind":"Job","metadata":{"uid":"second"},"status":{"terminating":0,"conditions":[{"type":"Complete","status":"True"}]}}`)
+	})
+	volume := t.TempDir()
+	for _, run := range []string{"first", "second"} {
+		require.NoError(t, os.Mkdir(filepath.Join(volume, run), 0o700))
+		require.NoError(t, os.Rename(shards(t, 2), filepath.Join(volume, run, "shards")))
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "merge", "-after-job=scaletest", "-job-poll=1ms", account, "-o="+volume+"/{uid}/result.json", volume+"/{uid}/shards")
+	cmd.Env = append(os.Environ(), append(env, asCommand+"=1")...)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	res, err := harness.ReadResult(filepath.Join(volume, "second", "result.json"))
+	require.NoError(t, err)
+	assert.Len(t, res.Shards, 2)
+	assert.NoFileExists(t, filepath.Join(volume, "first", "result.json"))
+	assert.Equal(t, []string{"{uid}/result.json"}, ofJob("", "{uid}/result.json"), "without a Job nothing is known of its UID")
 }
 
 func TestFlagsAboutAJobThatMakeNoSenseAreMistakes(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 func merging(fs *flag.FlagSet) action {
 	var o harness.MergeOptions
 	format := fs.String("format", "result", "one of "+strings.Join(report.Formats(), ", ")+"; result can be merged again")
-	out := fs.String("o", "", "`path` of the file to write (default standard output)")
+	out := fs.String("o", "", "`path` of the file to write (default standard output); with -after-job, "+jobUID+" in any path is the UID of that Job")
 	fs.BoolVar(&o.AllowMissing, "allow-missing", false, "let shards be missing or partial, with a warning; the verdict is invalid otherwise")
 	var after afterJob
 	after.flags(fs)
@@ -27,10 +27,11 @@ func merging(fs *flag.FlagSet) action {
 		if err := after.mistakes(fs); err != nil {
 			return usageError{err}
 		}
-		if _, err := after.over(ctx, stdio.err); err != nil {
+		uid, err := after.over(ctx, stdio.err)
+		if err != nil {
 			return err
 		}
-		results, err := report.Read(args...)
+		results, err := report.Read(ofJob(uid, args...)...)
 		if err != nil {
 			return err
 		}
@@ -38,7 +39,7 @@ func merging(fs *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		if err := writeTo(*out, stdio.out, func(w io.Writer) error { return report.Write(w, *format, whole) }); err != nil {
+		if err := writeTo(ofJob(uid, *out)[0], stdio.out, func(w io.Writer) error { return report.Write(w, *format, whole) }); err != nil {
 			return err
 		}
 		return verdictError("", whole.Verdict, []string{strings.Join(whole.Reasons, "; ")})

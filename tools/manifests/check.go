@@ -44,6 +44,7 @@ func Check(objs Objects, facts Facts) []string {
 	if load := objs.Load(); load != nil {
 		c.load(load)
 		c.deadlines(load)
+		c.merged(load)
 		c.verdicts()
 	}
 	for id, cm := range all[core.ConfigMap](objs) {
@@ -94,7 +95,7 @@ func (c *checking) load(j *batch.Job) {
 	ctr := spec.Template.Spec.Containers[0]
 	for name, field := range map[string]string{
 		"JOB_COMPLETION_INDEX":   "metadata.annotations['batch.kubernetes.io/job-completion-index']",
-		"CODER_SCALETEST_RUN_ID": "metadata.labels['batch.kubernetes.io/controller-uid']",
+		"CODER_SCALETEST_RUN_ID": jobUID,
 	} {
 		if from := env(ctr, name).ValueFrom; from == nil || from.FieldRef == nil || from.FieldRef.FieldPath != field {
 			c.fault(id, "%s is not %s", name, field)

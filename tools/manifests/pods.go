@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	rbac "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -100,13 +101,78 @@ func (c *checking) mounted(p pod) {
 			}
 		}
 		for _, at := range written(ctr) {
-			if !slices.ContainsFunc(ctr.VolumeMounts, func(m core.VolumeMount) bool {
-				return !m.ReadOnly && (at == m.MountPath || strings.HasPrefix(at, m.MountPath+"/"))
-			}) {
+			m := mountOf(ctr, at)
+			if m == nil || m.ReadOnly {
 				c.fault(p.id, "%s writes to %s, which is in no volume", ctr.Name, at)
+			} else if claimOf(p.spec, m.Name) != "" && !ofRun(ctr, at) {
+				c.fault(p.id, "%s writes to %s on a volume that stays, where the next run would write, too: want the UID of the load or of its own Job in the path", ctr.Name, at)
 			}
 		}
 	}
+}
+
+// mountOf is where a path of a container is, or nil.
+func mountOf(ctr core.Container, path string) (mount *core.VolumeMount) {
+	for i, m := range ctr.VolumeMounts {
+		if (path == m.MountPath || strings.HasPrefix(path, m.MountPath+"/")) && (mount == nil || len(m.MountPath) > len(mount.MountPath)) {
+			mount = &ctr.VolumeMounts[i]
+		}
+	}
+	return mount
+}
+
+// claimOf is the claim of a pod's volume, or "".
+func claimOf(spec core.PodSpec, volume string) string {
+	for _, v := range spec.Volumes {
+		if v.Name == volume && v.PersistentVolumeClaim != nil {
+			return v.PersistentVolumeClaim.ClaimName
+		}
+	}
+	return ""
+}
+
+// ofRun reports whether a path has a part that is the UID of a Job.
+func ofRun(ctr core.Container, path string) bool {
+	if _, waits := flagOf(ctr.Args, "after-job"); waits && strings.Contains(path, "/{uid}/") {
+		return true
+	}
+	return slices.ContainsFunc(reference.FindAllStringSubmatch(path, -1), func(m []string) bool {
+		from := env(ctr, m[1]).ValueFrom
+		return from != nil && from.FieldRef != nil && from.FieldRef.FieldPath == jobUID
+	})
+}
+
+// jobUID is the field of a pod that has the UID of its Job.
+const jobUID = "metadata.labels['batch.kubernetes.io/controller-uid']"
+
+// merged holds whoever merges to the folder in which the load leaves its results, on
+// the same claim.
+func (c *checking) merged(load *batch.Job) {
+	writes := onClaim(load.Spec.Template.Spec, env(load.Spec.Template.Spec.Containers[0], "CODER_SCALETEST_ARTIFACTS").Value)
+	for id, j := range all[batch.Job](c.objs) {
+		ctr := j.Spec.Template.Spec.Containers[0]
+		if ctr.Args[0] != "merge" {
+			continue
+		}
+		for _, arg := range ctr.Args[1:] {
+			if strings.HasPrefix(arg, "-") {
+				continue
+			}
+			reads := strings.ReplaceAll(onClaim(j.Spec.Template.Spec, arg), "{uid}", "$(CODER_SCALETEST_RUN_ID)")
+			if writes == "" || writes != reads+"/$(JOB_COMPLETION_INDEX)" {
+				c.fault(id, "it merges %s, and shards write to %q of their volume", arg, writes)
+			}
+		}
+	}
+}
+
+// onClaim is a path of a pod as claim/path, or "".
+func onClaim(spec core.PodSpec, path string) string {
+	m := mountOf(spec.Containers[0], path)
+	if m == nil || claimOf(spec, m.Name) == "" {
+		return ""
+	}
+	return claimOf(spec, m.Name) + strings.TrimPrefix(path, m.MountPath)
 }
 
 // written are the paths that a container is told to write to.

@@ -31,12 +31,9 @@ type apiServer struct {
 }
 
 func serveAPI(dir string, job *batch.Job) (*apiServer, error) {
-	a := &apiServer{job: job.DeepCopy(), account: filepath.Join(dir, "serviceaccount")}
+	a := &apiServer{account: filepath.Join(dir, "serviceaccount")}
+	a.apply(job)
 	a.Server = httptest.NewTLSServer(a)
-	a.job.UID = types.UID(newUID())
-	a.job.TypeMeta = meta.TypeMeta{APIVersion: "batch/v1", Kind: "Job"}
-	a.job.Status.Active = *job.Spec.Completions
-	a.job.Status.Terminating = new(int32)
 	if err := os.MkdirAll(a.account, 0o700); err != nil {
 		return nil, err
 	}
@@ -47,6 +44,18 @@ func serveAPI(dir string, job *batch.Job) (*apiServer, error) {
 		}
 	}
 	return a, nil
+}
+
+// apply makes the Job anew, and returns its UID.
+func (a *apiServer) apply(job *batch.Job) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.job, a.failed = job.DeepCopy(), nil
+	a.job.UID = types.UID(newUID())
+	a.job.TypeMeta = meta.TypeMeta{APIVersion: "batch/v1", Kind: "Job"}
+	a.job.Status.Active = *job.Spec.Completions
+	a.job.Status.Terminating = new(int32)
+	return string(a.job.UID)
 }
 
 // environment is what Kubernetes gives every container.

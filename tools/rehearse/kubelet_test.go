@@ -84,6 +84,11 @@ func TestTheAPIServerTellsOneJobToOneAccount(t *testing.T) {
 	}
 	_, text := ask(job, "Bearer "+token)
 	require.Contains(t, text, `{"type":"Failed","status":"True"`)
+	first := string(a.job.UID)
+	require.NotEqual(t, first, a.apply(objs.Load()))
+	_, text = ask(job, "Bearer "+token)
+	require.NotContains(t, text, first)
+	require.NotContains(t, text, "conditions", "another run begins where the one before has ended")
 }
 
 func TestAResultIsHeldToItsVerdictShardsAndUsers(t *testing.T) {

@@ -3,7 +3,8 @@
 // those as processes, as a kubelet would, against an embedded deployment. An API server
 // with one Job tells the observers when the load is over. In the first run shards meet
 // at the collector, and leave users behind, which the cleanup has to find. In the second
-// one they begin at an instant, and one is killed, which has to be seen.
+// one they begin at an instant, and one is killed, which has to be seen. In the third one
+// they do another test on the volume of the second.
 //
 //	rehearse ROOT
 package main

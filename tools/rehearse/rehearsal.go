@@ -66,6 +66,14 @@ func prepare(ctx context.Context, root, dir, image, name string) (*rehearsal, er
 	return r, nil
 }
 
+// again makes the Jobs anew, as people do for another run.
+func (r *rehearsal) again() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	load := r.objs.Load()
+	r.uids = map[string]string{load.Name: r.api.apply(load)}
+}
+
 // deploy starts the embedded deployment, which stands for CODER_URL.
 func (r *rehearsal) deploy(ctx context.Context) error {
 	p := process{path: filepath.Join(r.image, "scaletest"), dir: r.dir, args: []string{"serve", "-workspaces", fmt.Sprint(workspaces), "-rate-limit", "-1", "-login-rate-limit", "-1", "-exit-with-parent"}}

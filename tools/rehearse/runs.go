@@ -85,40 +85,72 @@ func withCollector(ctx context.Context, r *rehearsal) error {
 }
 
 // onVolume lets the shards begin at an instant, kills one, and checks that the merge
-// says so, and that the cleanup comes to its end.
+// says so, and that the cleanup comes to its end. Then it does another test on the same
+// volume, which has to pass, and to leave the result of the first one alone.
 func onVolume(ctx context.Context, r *rehearsal) error {
-	cleanup, _, err := r.pod(ctx, "scaletest-cleanup", -1)
+	load := r.objs.Load()
+	first, says, err := r.volumeRun(ctx, 1)
 	if err != nil {
 		return err
+	}
+	if err := first.is("invalid", int(*load.Spec.Completions), workspaces); err != nil {
+		return err
+	}
+	if !strings.Contains(says, "is failed\n") || !strings.Contains(says, "nothing to do: ") {
+		return fmt.Errorf("the cleanup does not know that the Job has failed and left nothing: it says\n%s", says)
+	}
+	r.again()
+	load.Spec.Template.Spec.Containers[0].Args[0] = "-test.run=^TestSSH$"
+	second, says, err := r.volumeRun(ctx, -1)
+	if err != nil {
+		return fmt.Errorf("the second run: %w", err)
+	}
+	if err := second.is("pass", int(*load.Spec.Completions), workspaces); err != nil {
+		return fmt.Errorf("the second run: %w", err)
+	}
+	if !strings.Contains(says, "is complete\n") {
+		return fmt.Errorf("the cleanup of the second run does not know that the Job is complete: it says\n%s", says)
+	}
+	if kept, err := filepath.Glob(filepath.Join(r.dir, "scaletest-results/*/result.json")); err != nil || len(kept) != 2 {
+		return fmt.Errorf("the volume has the results %q after two runs, want both (%v)", kept, err)
+	}
+	return nil
+}
+
+// volumeRun is one run on the volume, a shard of which is killed in mid-load unless it
+// is -1. It returns the merged result, and what the cleanup says.
+func (r *rehearsal) volumeRun(ctx context.Context, kill int) (res result, says string, err error) {
+	cleanup, _, err := r.pod(ctx, "scaletest-cleanup", -1)
+	if err != nil {
+		return res, "", err
 	}
 	merge, _, err := r.pod(ctx, "scaletest-merge", -1)
 	if err != nil {
-		return err
+		return res, "", err
 	}
 	at := time.Now().Add(6 * time.Second).UTC().Truncate(time.Second)
 	r.byHand["scaletest-start/CODER_SCALETEST_START_AT"] = at.Format(time.RFC3339)
-	// In the middle of the load, which takes 4 s.
-	killed := map[int]time.Time{1: at.Add(2 * time.Second)}
+	killed := map[int]time.Time{}
+	if kill >= 0 {
+		killed[kill] = at.Add(2 * time.Second) // in the middle of the load, which takes 4 s
+	}
 	if err := r.shards(ctx, killed); err != nil {
-		return err
+		return res, "", err
 	}
-	if merge.wait() == nil {
-		return errors.New("the merge does not fail, though a shard was killed")
+	switch err := merge.wait(); {
+	case kill >= 0 && err == nil:
+		return res, "", errors.New("the merge does not fail, though a shard was killed")
+	case kill < 0 && err != nil:
+		return res, "", err
 	}
-	res, err := readResult(r.dir, "scaletest-results/result.json")
-	if err != nil {
-		return fmt.Errorf("%w: the merge says\n%s", err, merge.tail())
-	}
-	if err := res.is("invalid", int(*r.objs.Load().Spec.Completions), workspaces); err != nil {
-		return err
+	uid := r.uids[r.objs.Load().Name]
+	if res, err = readResult(r.dir, "scaletest-results/"+uid+"/result.json"); err != nil {
+		return res, "", fmt.Errorf("%w: the merge says\n%s", err, merge.tail())
 	}
 	if err := cleanup.wait(); err != nil {
-		return err
+		return res, "", err
 	}
-	if said := cleanup.tail(); !strings.Contains(said, "is failed\n") || !strings.Contains(said, "nothing to do: ") {
-		return fmt.Errorf("the cleanup does not know that the Job has failed and left nothing: it says\n%s", said)
-	}
-	return nil
+	return res, cleanup.tail(), nil
 }
 
 // shards runs all of them, and kills some at an instant. The others have to end well.
