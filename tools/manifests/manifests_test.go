@@ -2,7 +2,6 @@ package manifests_test
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -96,6 +95,7 @@ func TestWhatIsAppliedByItselfIsAsItHasToBe(t *testing.T) {
 	require.NoError(t, err)
 	reader, err := os.ReadFile(kubernetes + "/results.yaml")
 	require.NoError(t, err)
+	require.NotContains(t, string(reader), "readOnly: true", "nobody can delete old results")
 	for _, overlay := range []string{"claim", "volume"} { // which have its volume
 		_, text, err := manifests.Build(kubernetes + "/overlays/" + overlay)
 		require.NoError(t, err)
@@ -106,24 +106,17 @@ func TestWhatIsAppliedByItselfIsAsItHasToBe(t *testing.T) {
 }
 
 func TestNumberOfShardsIsSaidOnce(t *testing.T) {
-	dir := t.TempDir()
-	base, err := filepath.Abs(kubernetes)
-	require.NoError(t, err)
-	rel, err := filepath.Rel(dir, base)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(dir+"/kustomization.yaml", fmt.Appendf(nil, `
+	objs, text := kustomized(t, `
 resources: [%[1]s/base]
 patches:
   - target: {kind: Job, name: scaletest}
     patch: |-
       - {op: replace, path: /spec/completions, value: 37}
 transformers: [%[1]s/shards]
-`, rel), 0o600))
-	objs, text, err := manifests.Build(dir)
-	require.NoError(t, err)
+`)
 	require.Empty(t, manifests.Check(objs, known(t)))
-	require.Equal(t, 4, strings.Count(string(text), "37"))
-	require.Contains(t, string(text), `value: "37"`)
+	require.Equal(t, 4, strings.Count(text, "37"))
+	require.Contains(t, text, `value: "37"`)
 }
 
 func TestGuideNamesFilesThatThereAre(t *testing.T) {
