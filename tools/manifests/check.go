@@ -9,9 +9,11 @@ import (
 	"time"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	apps "k8s.io/api/apps/v1"
 	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
+	policy "k8s.io/api/policy/v1"
 	rbac "k8s.io/api/rbac/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -55,6 +57,7 @@ func Check(objs Objects, facts Facts) []string {
 		}
 	}
 	c.services()
+	c.budgets()
 	c.policies()
 	c.monitors()
 	c.roles()
@@ -227,6 +230,22 @@ func (c *checking) services() {
 		}
 		if !found {
 			c.fault(id, "its selector matches no pod")
+		}
+	}
+}
+
+// budgets holds pods to one each, because of two the API server evicts by none.
+func (c *checking) budgets() {
+	for id, d := range all[apps.Deployment](c.objs) {
+		var found []string
+		for _, b := range all[policy.PodDisruptionBudget](c.objs) {
+			if c.selects(b.Spec.Selector, d.Spec.Template.Labels) {
+				found = append(found, b.Name)
+			}
+		}
+		if len(found) > 1 {
+			slices.Sort(found)
+			c.fault(id, "its pods can't be evicted, because more than one PodDisruptionBudget is about them: %s", strings.Join(found, ", "))
 		}
 	}
 }

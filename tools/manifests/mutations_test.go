@@ -107,6 +107,9 @@ func TestEachFaultOfManifestsIsFoundAndNamed(t *testing.T) {
 		{"more for Go than there is", "base", "value: 1600MiB", "value: 2000MiB", `GOMEMLIMIT is "2000MiB", want 60 to 90 % of 2Gi`},
 		{"a throttled generator", "base", "limits:\n            ephemeral-storage: 2Gi", "limits:\n            cpu: \"2\"\n            ephemeral-storage: 2Gi", "want a request for CPU, and no limit"},
 
+		// coderd.
+		{"a second budget for the same pods", "coderd", "apiVersion: policy/v1\nkind: PodDisruptionBudget", "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata:\n  name: theirs\nspec:\n  minAvailable: 1\n  selector:\n    matchLabels:\n      app.kubernetes.io/instance: coder\n---\napiVersion: policy/v1\nkind: PodDisruptionBudget", "Deployment/coder: its pods can't be evicted, because more than one PodDisruptionBudget is about them: coder-scaletest, theirs"},
+
 		// Monitoring.
 		{"a monitor of nobody", "monitoring", "selector:\n    matchLabels:\n      app.kubernetes.io/component: load", "selector:\n    matchLabels:\n      app.kubernetes.io/component: loads", "PodMonitor/scaletest: it matches no port of a pod"},
 		{"a monitor of no port", "monitoring", "port: metrics", "port: metric", "PodMonitor/scaletest: it matches no port of a pod"},
