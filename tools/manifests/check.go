@@ -59,6 +59,7 @@ func Check(objs Objects, facts Facts) []string {
 	c.services()
 	c.budgets()
 	c.policies()
+	c.clouds()
 	c.monitors()
 	c.roles()
 	slices.Sort(c.faults)
@@ -341,12 +342,18 @@ func (c *checking) policies() {
 			c.fault(p.id, "no NetworkPolicy shuts it")
 			continue
 		}
-		args := p.spec.Containers[0].Args
-		if _, waits := flagOf(args, "after-job"); waits && !(c.leaves(p.meta.Labels, nil, 6443) && c.leaves(p.meta.Labels, nil, 443)) {
-			c.fault(p.id, "no NetworkPolicy lets it reach the Kubernetes API")
+		goes := func(ports ...int32) bool {
+			return !slices.ContainsFunc(ports, func(port int32) bool { return !c.leaves(p.meta.Labels, nil, port, "") })
 		}
-		if env(p.spec.Containers[0], "CODER_SESSION_TOKEN").Name != "" && !(c.leaves(p.meta.Labels, nil, 53) && c.leaves(p.meta.Labels, nil, 443) && c.leaves(p.meta.Labels, nil, 8080)) {
+		if _, waits := flagOf(p.spec.Containers[0].Args, "after-job"); waits && !goes(443, 6443, 8443) {
+			c.fault(p.id, "no NetworkPolicy lets it reach the Kubernetes API at 443, 6443 and 8443, which are the ports that it has")
+		}
+		if env(p.spec.Containers[0], "CODER_SESSION_TOKEN").Name != "" && !goes(53, 80, 443, 8080, 8443) {
 			c.fault(p.id, "no NetworkPolicy lets it reach the deployment")
+		}
+		coderd := map[string]string{"app.kubernetes.io/name": "coder"}
+		if p.job != nil && p.job == c.objs.Load() && !c.leaves(p.meta.Labels, coderd, 2112, "elsewhere") {
+			c.fault(p.id, "no NetworkPolicy lets it reach port 2112 of coderd, where its metrics are")
 		}
 	}
 }

@@ -52,6 +52,14 @@ func TestEachFaultOfManifestsIsFoundAndNamed(t *testing.T) {
 		{"no names", "base", "    - port: 53\n      protocol: TCP\n", "", "no NetworkPolicy lets it reach the deployment"},
 		{"no deployment in the cluster", "base", "    - port: 8080\n", "", "no NetworkPolicy lets it reach the deployment"},
 		{"no API server", "base", "    - port: 6443\n", "", "no NetworkPolicy lets it reach the Kubernetes API"},
+		{"no API server of minikube for a merge", "volume", "    - port: 6443\n    - port: 8443\n", "    - port: 6443\n", "Job/scaletest-merge: no NetworkPolicy lets it reach the Kubernetes API"},
+		{"the metadata of AWS", "base", "        - fd00:ec2::/32\n", "", "NetworkPolicy/scaletest-coder: it lets pods ask fd00:ec2::254, which is a cloud's metadata"},
+		{"the metadata of Google", "base", "fd20:ce::254/128", "fd20:ce::255/128", "it lets pods ask fd20:ce::254"},
+		{"the metadata of all", "base", "169.254.0.0/16", "169.253.0.0/16", "it lets pods ask 169.254.169.254"},
+		{"metadata by a rule for anybody", "base", "  - ports:\n    - port: 443\n    - port: 6443\n", "  - ports:\n    - port: 80\n    - port: 443\n    - port: 6443\n", "NetworkPolicy/scaletest-observer: it lets pods ask 169.254.169.254"},
+		{"an exception that is no network", "base", "168.63.129.16/32", "168.63.129.16", "no '/'"},
+		{"no metrics of coderd", "base", "    - port: 2112\n", "    - port: 2113\n", "Job/scaletest: no NetworkPolicy lets it reach port 2112 of coderd"},
+		{"metrics of a coderd in this namespace alone", "base", "    - namespaceSelector: {}\n      podSelector:\n        matchLabels:\n          app.kubernetes.io/name: coder\n", "    - podSelector:\n        matchLabels:\n          app.kubernetes.io/name: coder\n", "Job/scaletest: no NetworkPolicy lets it reach port 2112 of coderd"},
 
 		// Times.
 		{"a pod that is killed while it cleans up", "base", "CODER_SCALETEST_CLEANUP_TIMEOUT: 10m", "CODER_SCALETEST_CLEANUP_TIMEOUT: 30m", "its pods have 900 s to end, and CODER_SCALETEST_CLEANUP_TIMEOUT is 30m0s"},
