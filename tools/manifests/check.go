@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -46,6 +47,7 @@ func Check(objs Objects, facts Facts) []string {
 	if load := objs.Load(); load != nil {
 		c.load(load)
 		c.deadlines(load)
+		c.deletes()
 		c.merged(load)
 		c.verdicts()
 	}
@@ -210,6 +212,38 @@ func (c *checking) deadlines(load *batch.Job) {
 		}
 		if own := p.job.Spec.ActiveDeadlineSeconds; own == nil || time.Duration(*own)*time.Second < last {
 			c.fault(p.id, "want activeDeadlineSeconds of %.0f or more: what it waits for may take so long", last.Seconds())
+		}
+	}
+}
+
+// A cleanup is for so many workspaces, each of which takes a provisioner so long. What is
+// begun at a time may have to share as few provisioners as a server has by default.
+const (
+	most         = 10_000
+	oneTakes     = 20 * time.Second
+	provisioners = 3
+)
+
+// deletes holds a cleanup to times in which it can delete what a load may have made.
+func (c *checking) deletes() {
+	for id, j := range all[batch.Job](c.objs) {
+		args := j.Spec.Template.Spec.Containers[0].Args
+		if args[0] != "cleanup" {
+			continue
+		}
+		value := func(name string) string { v, _ := flagOf(args, name); return v }
+		atATime, err1 := strconv.Atoi(value("concurrency"))
+		all, err2 := time.ParseDuration(value("timeout"))
+		one, err3 := time.ParseDuration(value("job-timeout"))
+		if err := errors.Join(err1, err2, err3); err != nil || atATime < 1 {
+			c.fault(id, "want -concurrency, -timeout and -job-timeout, because the defaults are for few workspaces: %v", err)
+			continue
+		}
+		if need := most * oneTakes / time.Duration(atATime); all < need {
+			c.fault(id, "-timeout is %v, want %v or more: %d workspaces take so long, %d at a time", all, need, most, atATime)
+		}
+		if need := time.Duration(atATime) * oneTakes / provisioners; one < need {
+			c.fault(id, "-job-timeout is %v, want %v or more: %d at a time take so long, of %d provisioners", one, need, atATime, provisioners)
 		}
 	}
 }

@@ -63,7 +63,11 @@ func TestEachFaultOfManifestsIsFoundAndNamed(t *testing.T) {
 
 		// Times.
 		{"a pod that is killed while it cleans up", "base", "CODER_SCALETEST_CLEANUP_TIMEOUT: 10m", "CODER_SCALETEST_CLEANUP_TIMEOUT: 30m", "its pods have 900 s to end, and CODER_SCALETEST_CLEANUP_TIMEOUT is 30m0s"},
-		{"a cleanup that is ended while it waits", "base", "activeDeadlineSeconds: 7200", "activeDeadlineSeconds: 72000", "Job/scaletest-cleanup: want activeDeadlineSeconds of 74700 or more"},
+		{"a cleanup that is ended while it waits", "base", "activeDeadlineSeconds: 7200", "activeDeadlineSeconds: 72000", "Job/scaletest-cleanup: want activeDeadlineSeconds of 80100 or more"},
+		{"a cleanup that is ended while it deletes", "base", "activeDeadlineSeconds: 18000", "activeDeadlineSeconds: 14400", "Job/scaletest-cleanup: want activeDeadlineSeconds of 15300 or more"},
+		{"a cleanup for few workspaces", "base", "-concurrency=50", "-concurrency=10", "Job/scaletest-cleanup: -timeout is 2h0m0s, want 5h33m20s or more: 10000 workspaces take so long, 10 at a time"},
+		{"deletions that are given up in the queue", "base", "-job-timeout=20m", "-job-timeout=5m", "-job-timeout is 5m0s, want 5m33.333333333s or more"},
+		{"a cleanup in no time", "base", "-timeout=2h", "-timeout=two", "want -concurrency, -timeout and -job-timeout"},
 		{"a load without an end", "base", "activeDeadlineSeconds: 7200\n", "\n", "want activeDeadlineSeconds, terminationGracePeriodSeconds and ttlSecondsAfterFinished"},
 
 		// What things refer to.
