@@ -123,7 +123,11 @@ func (f Facts) readCommands(root string) error {
 	return nil
 }
 
-var byHand = regexp.MustCompile(`create (secret generic|configmap) ([a-z-]+) --from-literal=([A-Z_]+)=`)
+// Of a Secret the key is said by what goes into the file of variables.
+var (
+	byHand       = regexp.MustCompile(`create configmap ([a-z-]+) --from-literal=([A-Z_]+)=`)
+	byHandSecret = regexp.MustCompile(`printf '([A-Z_]+)=%s\\n' .* \| .*create secret generic ([a-z-]+) --from-env-file=/dev/stdin`)
+)
 
 // readGuide finds what the README says to make by hand.
 func (f Facts) readGuide(root string) error {
@@ -131,9 +135,11 @@ func (f Facts) readGuide(root string) error {
 	if err != nil {
 		return err
 	}
-	kinds := map[string]string{"secret generic": "Secret", "configmap": "ConfigMap"}
 	for _, m := range byHand.FindAllSubmatch(text, -1) {
-		f.Outside[kinds[string(m[1])]+"/"+string(m[2])+"/"+string(m[3])] = true
+		f.Outside["ConfigMap/"+string(m[1])+"/"+string(m[2])] = true
+	}
+	for _, m := range byHandSecret.FindAllSubmatch(text, -1) {
+		f.Outside["Secret/"+string(m[2])+"/"+string(m[1])] = true
 	}
 	return nil
 }

@@ -135,3 +135,26 @@ func TestGuideNamesFilesThatThereAre(t *testing.T) {
 		require.FileExists(t, strings.TrimSuffix(path, "/")+map[bool]string{true: "/kustomization.yaml"}[filepath.Ext(path) == "" && !strings.HasSuffix(path, "Dockerfile")])
 	}
 }
+
+// Arguments are seen by every process of the machine.
+func TestGuideGivesNoSecretAsAnArgument(t *testing.T) {
+	guide, err := os.ReadFile(kubernetes + "/README.md")
+	require.NoError(t, err)
+	require.Contains(t, string(guide), "coder tokens create")
+	for line := range strings.Lines(string(guide)) {
+		if strings.Contains(line, "coder tokens create") {
+			require.Regexp(t, `^    printf '[A-Z_]+=%s\\n' "\$\(coder tokens create [^)]*\)" \| `, line, "printf is of the shell itself, and whatever else is a process")
+		}
+		require.NotRegexp(t, `--from-literal=\S*(?i:token|secret|password)`, line)
+	}
+}
+
+func TestGuideFollowsTheLogsOfManyShards(t *testing.T) {
+	guide, err := os.ReadFile(kubernetes + "/README.md")
+	require.NoError(t, err)
+	follows := regexp.MustCompile(`logs -f -l .*`).FindAllString(string(guide), -1)
+	require.NotEmpty(t, follows)
+	for _, line := range follows {
+		require.Regexp(t, `--max-log-requests=\d{3,}`, line, "kubectl refuses to follow more than five")
+	}
+}
