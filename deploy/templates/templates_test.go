@@ -107,6 +107,18 @@ func TestASizeDiffersFromTheOthersInItsSizeOnly(t *testing.T) {
 	}
 }
 
+var providerVersion = regexp.MustCompile(`(?s)source  = "([^"]+)"\s+version = "([^"]+)"`)
+
+func TestNoTemplateTakesTheNextMajorVersionOfAProviderByItself(t *testing.T) {
+	for _, name := range folders(t) {
+		found := providerVersion.FindAllStringSubmatch(read(t, name, "main.tf"), -1)
+		require.NotEmpty(t, found, name)
+		for _, m := range found {
+			assert.Regexp(t, `^~> \d+\.\d+$|, < \d+\.0$`, m[2], "%s takes any later %s", name, m[1])
+		}
+	}
+}
+
 var appLine = regexp.MustCompile(`(?m)^ +(\w+) = \{ name = "[^"]+", port = (\d+) \}$`)
 
 func TestTheAppsOfTemplatesAreThoseOfTheHelperAndOfTheRunners(t *testing.T) {

@@ -10,7 +10,7 @@ terraform {
     }
     kubernetes = {
       source  = "hashicorp/kubernetes"
-      version = ">= 2.0" # limits and requests were blocks before
+      version = ">= 2.20, < 4.0" # old ones have no seccomp_profile, and the next major nobody knows
     }
   }
 }
@@ -132,6 +132,12 @@ resource "kubernetes_pod" "workspace" {
     }
   }
 
+  # The first build of a test may have to wait for a node, which takes longer than the
+  # provider's five minutes.
+  timeouts {
+    create = "20m"
+  }
+
   spec {
     automount_service_account_token  = false
     enable_service_links             = false # each one would be a variable in every pod
@@ -142,6 +148,10 @@ resource "kubernetes_pod" "workspace" {
       run_as_group    = var.user_id
       fs_group        = var.user_id
       run_as_non_root = true
+
+      seccomp_profile {
+        type = "RuntimeDefault"
+      }
     }
 
     init_container {

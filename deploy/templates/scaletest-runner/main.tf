@@ -10,7 +10,7 @@ terraform {
     }
     kubernetes = {
       source  = "hashicorp/kubernetes"
-      version = ">= 2.0" # limits and requests were blocks before
+      version = ">= 2.20, < 4.0" # old ones have no seccomp_profile, and the next major nobody knows
     }
   }
 }

@@ -21,6 +21,7 @@ resource "kubernetes_pod" "workspace" {
   }
 
   timeouts {
+    create = "20m" # a node may have to come first
     delete = "${var.stop_minutes + 5}m"
   }
 
@@ -35,6 +36,10 @@ resource "kubernetes_pod" "workspace" {
       run_as_group    = var.user_id
       fs_group        = var.user_id
       run_as_non_root = true
+
+      seccomp_profile {
+        type = "RuntimeDefault"
+      }
     }
 
     init_container {

@@ -58,6 +58,21 @@ run "pod" {
     error_message = "Something in the pod may become root."
   }
   assert {
+    condition     = kubernetes_pod.workspace[0].timeouts.create == "20m"
+    error_message = "A build fails while the cluster makes a node: the provider gives up after five minutes."
+  }
+  assert {
+    condition = (
+      kubernetes_pod.workspace[0].spec[0].security_context[0].run_as_non_root &&
+      kubernetes_pod.workspace[0].spec[0].security_context[0].seccomp_profile[0].type == "RuntimeDefault" &&
+      alltrue([for c in concat(kubernetes_pod.workspace[0].spec[0].container, kubernetes_pod.workspace[0].spec[0].init_container) :
+        !c.security_context[0].allow_privilege_escalation && c.security_context[0].run_as_non_root &&
+        c.security_context[0].capabilities[0].drop == tolist(["ALL"]) && try(length(c.security_context[0].capabilities[0].add), 0) == 0
+      ])
+    )
+    error_message = "A namespace with the Pod Security level restricted refuses the pod: ${jsonencode(kubernetes_pod.workspace[0].spec[0].security_context)}"
+  }
+  assert {
     condition     = !kubernetes_pod.workspace[0].spec[0].automount_service_account_token
     error_message = "The workspace gets a token of the cluster."
   }
