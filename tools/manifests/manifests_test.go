@@ -158,3 +158,15 @@ func TestGuideFollowsTheLogsOfManyShards(t *testing.T) {
 		require.Regexp(t, `--max-log-requests=\d{3,}`, line, "kubectl refuses to follow more than five")
 	}
 }
+
+func TestGuidesNameVariablesThatThereAre(t *testing.T) {
+	for _, guide := range []string{kubernetes + "/README.md", root + "/deploy/templates/README.md"} {
+		text, err := os.ReadFile(guide)
+		require.NoError(t, err)
+		names := regexp.MustCompile(`CODER_[A-Z_]*[A-Z]\b`).FindAllString(string(text), -1)
+		require.NotEmpty(t, names)
+		for _, name := range names {
+			require.True(t, known(t).Variables[name], "%s: nobody reads %s", guide, name)
+		}
+	}
+}

@@ -87,6 +87,8 @@ func TestEachFaultOfManifestsIsFoundAndNamed(t *testing.T) {
 		{"a merge of another folder", "volume", "- /results/{uid}/shards", "- /results/{uid}/shard", "it merges /results/{uid}/shard, and shards write to"},
 		{"a variable that nobody reads", "base", "CODER_SCALETEST_DURATION:", "CODER_SCALETEST_DURATIONS:", "ConfigMap/scaletest-config: nobody reads CODER_SCALETEST_DURATIONS"},
 		{"a variable of a pod that nobody reads", "base", "name: CODER_SCALETEST_ARTIFACTS", "name: CODER_SCALETEST_ARTEFACTS", "nobody reads CODER_SCALETEST_ARTEFACTS"},
+		{"a variable of Go that nobody reads", "base", "name: GOMAXPROCS", "name: GOMAXPROC", "Job/scaletest: nobody reads GOMAXPROC"},
+		{"a variable for nobody", "base", "name: RUN\n", "name: RUNS\n", "Job/scaletest-collector: nobody reads RUNS"},
 		{"a value of a variable that comes later", "base", "- name: JOB_COMPLETION_INDEX", "- name: INDEX", "refers to JOB_COMPLETION_INDEX, which does not come before it"},
 		{"an argument of nothing", "base", "$(SHARDS)", "$(SHARD)", "an argument refers to SHARD"},
 		{"a command that is not in the image", "base", "- /scaletest.test", "- /scaletests", "there is no command /scaletests"},

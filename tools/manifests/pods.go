@@ -226,7 +226,7 @@ func (c *checking) environment(p pod, ctr core.Container) {
 		}
 	}
 	for _, e := range ctr.Env {
-		if strings.HasPrefix(e.Name, "CODER_") && !c.facts.Variables[e.Name] {
+		if !c.facts.Variables[e.Name] && !ofGo[e.Name] && !refersTo(ctr, e.Name) {
 			c.fault(p.id, "nobody reads %s", e.Name)
 		}
 		c.expands(p, e.Name, e.Value, known)
@@ -245,6 +245,17 @@ func (c *checking) environment(p pod, ctr core.Container) {
 	for _, arg := range ctr.Args {
 		c.expands(p, "an argument", arg, known)
 	}
+}
+
+// ofGo are variables that every program here reads, as they are in Go.
+var ofGo = map[string]bool{"GOMAXPROCS": true, "GOMEMLIMIT": true}
+
+// refersTo reports whether an argument or another variable of a container has the value
+// of this one.
+func refersTo(ctr core.Container, name string) bool {
+	ref := "$(" + name + ")"
+	return slices.ContainsFunc(ctr.Args, func(arg string) bool { return strings.Contains(arg, ref) }) ||
+		slices.ContainsFunc(ctr.Env, func(e core.EnvVar) bool { return strings.Contains(e.Value, ref) })
 }
 
 func (c *checking) hasSecret(name, key string) bool {
