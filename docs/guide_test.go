@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/coderscale/scaletest/coder"
 	"github.com/coderscale/scaletest/coder/codertest"
+	"github.com/coderscale/scaletest/harness"
 )
 
 // programs are built once: the tests as a binary, and the command line.
@@ -63,37 +65,80 @@ func TestEveryCommandOfTheGuideRuns(t *testing.T) {
 			for _, b := range blocks {
 				script.WriteString("echo '--- next block'\n" + b[1])
 			}
-			out, err := guided(t, tests, command, script.String())
+			d := deployed(t, page)
+			out, err := d.guided(t, tests, command, script.String())
 			t.Log(out)
 			require.NoError(t, err)
+			if check := checks[page]; check != nil {
+				check(t, d, out)
+			}
 		})
 	}
 }
 
-// guided runs a script of the guide in a folder that looks like a clone.
-func guided(t *testing.T, tests, command, script string) (string, error) {
+// guideRun is a page's deployment, and the folder that its script is run in.
+type guideRun struct {
+	*codertest.Server
+	client *coder.Client
+	dir    string
+}
+
+// checks look at what the script of a page has left.
+var checks = map[string]func(t *testing.T, d guideRun, out string){
+	"plan.md": stagesReachTheirSizes,
+}
+
+// deployed starts what a page is about. The plan begins with an empty one.
+func deployed(t *testing.T, page string) guideRun {
 	t.Helper()
+	there := 12
+	if page == "plan.md" {
+		there = 0
+	}
 	server := codertest.Start(t, codertest.Config{
-		Workspaces: 12, Users: 12, Replicas: 1, RateLimit: -1, BuildTime: codertest.Fixed(time.Nanosecond), Provisioners: 10,
+		Workspaces: there, Users: there, Replicas: 1, RateLimit: -1, BuildTime: codertest.Fixed(time.Nanosecond), Provisioners: 10,
 	})
 	client, err := coder.New(coder.Config{URL: server.URL(), Token: server.OwnerToken()})
 	require.NoError(t, err)
-	defer client.CloseIdleConnections()
-	templates, err := client.Templates(t.Context())
+	t.Cleanup(client.CloseIdleConnections)
+	return guideRun{server, client, t.TempDir()}
+}
+
+// stagesReachTheirSizes reads what each stage of the plan has created and loaded.
+func stagesReachTheirSizes(t *testing.T, d guideRun, _ string) {
+	there := 0
+	for _, n := range []int{10, 50, 200} {
+		users := func(test string) int {
+			res, err := harness.ReadResult(filepath.Join(d.dir, "artifacts", strconv.Itoa(n), test, "result.json"))
+			require.NoError(t, err)
+			return res.Scenarios[0].Users
+		}
+		there += users("TestCreateWorkspaces")
+		assert.Equal(t, n, there, "workspaces of the deployment at stage %d", n)
+		assert.Equal(t, n, users("TestTerminals"), "terminals of stage %d", n)
+	}
+	left, err := d.client.AllWorkspaces(t.Context(), coder.WorkspacesQuery{})
+	require.NoError(t, err)
+	assert.Empty(t, left, "the plan ends with a cleanup")
+}
+
+// guided runs a script of the guide in a folder that looks like a clone.
+func (d guideRun) guided(t *testing.T, tests, command, script string) (string, error) {
+	t.Helper()
+	templates, err := d.client.Templates(t.Context())
 	require.NoError(t, err)
 	root, err := filepath.Abs("..")
 	require.NoError(t, err)
-	dir := t.TempDir()
 	for _, name := range []string{"deploy", "scenario", "docs"} {
-		require.NoError(t, os.Symlink(filepath.Join(root, name), filepath.Join(dir, name)))
+		require.NoError(t, os.Symlink(filepath.Join(root, name), filepath.Join(d.dir, name)))
 	}
 	script = strings.NewReplacer(
-		"https://coder.example.com", server.URL(), "=coder.example.com", "=127.0.0.1", "CODER_SCALETEST_TEMPLATE=scaletest-small", "CODER_SCALETEST_TEMPLATE="+templates[0].Name,
+		"https://coder.example.com", d.URL(), "=coder.example.com", "=127.0.0.1", "CODER_SCALETEST_TEMPLATE=scaletest-small", "CODER_SCALETEST_TEMPLATE="+templates[0].Name,
 	).Replace(script)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
-	cmd.Dir = dir
+	cmd.Dir = d.dir
 	played, err := filepath.Abs("testdata/played")
 	require.NoError(t, err)
 	for _, kv := range os.Environ() {
@@ -101,8 +146,8 @@ func guided(t *testing.T, tests, command, script string) (string, error) {
 			cmd.Env = append(cmd.Env, kv)
 		}
 	}
-	cmd.Env = append(cmd.Env, "PATH="+played+":"+os.Getenv("PATH"), "HOME="+dir, "XDG_CACHE_HOME="+filepath.Join(dir, ".cache"),
-		"PLAYED_TESTS="+tests, "PLAYED_SCALETEST="+command, "PLAYED_TOKEN="+server.OwnerToken(), "PLAYED_KUBECTL="+real("kubectl"))
+	cmd.Env = append(cmd.Env, "PATH="+played+":"+os.Getenv("PATH"), "HOME="+d.dir, "XDG_CACHE_HOME="+filepath.Join(d.dir, ".cache"),
+		"PLAYED_TESTS="+tests, "PLAYED_SCALETEST="+command, "PLAYED_TOKEN="+d.OwnerToken(), "PLAYED_KUBECTL="+real("kubectl"))
 	cmd.WaitDelay = 5 * time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
