@@ -11,7 +11,7 @@ import (
 )
 
 // errNotOurs is what a live deployment answers: its machines are not ours to touch.
-var errNotOurs = errors.New("only the embedded deployment can be told to: on a live one use harness.Command, such as harness.Command(\"kubectl\", \"delete\", \"pod\", \"coder-0\"), or set CODER_SCALETEST_DISRUPT_COMMAND")
+var errNotOurs = errors.New("only the embedded deployment can be told to: on a live one use harness.Command, such as harness.Command(\"kubectl\", \"rollout\", \"restart\", \"deployment/coder\"), or set CODER_SCALETEST_DISRUPT_COMMAND")
 
 // StopReplica is what a [harness.Disruption] does that takes a replica of the
 // embedded deployment away, with all of its connections: from 0, see

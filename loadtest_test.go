@@ -267,7 +267,7 @@ func TestAgents(t *testing.T) {
 // reports who notices: with four replicas about a quarter of the connections drop,
 // and each terminal comes back to its session. The embedded deployment has four. A
 // live one needs CODER_SCALETEST_DISRUPT_COMMAND to say what takes one away, such as
-// "kubectl delete pod coder-0 --wait=false".
+// 'kubectl delete $(kubectl get pods -l app.kubernetes.io/name=coder -o name | head -n 1)'.
 func TestLosingAReplica(t *testing.T) {
 	target := connect(t, scaletest.Embedded{Workspaces: 40, Server: codertest.Config{Replicas: 4}})
 	duration := embedded(target, min(target.Config().Duration, 7*time.Second), target.Config().Duration)
