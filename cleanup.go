@@ -26,8 +26,8 @@ type CleanupOptions struct {
 	// it was made of. "" means all.
 	Run string
 
-	// Ledger is the ledger, or the folder of ledgers, to read. "" means
-	// [LedgerDir].
+	// Ledger is the ledger, or the folder of ledgers, to read: also those of
+	// folders below it, without following links. "" means [LedgerDir].
 	Ledger string
 
 	// All deletes what carries the names of scale tests instead, whoever made it:
@@ -73,7 +73,7 @@ func (o CleanupOptions) validate() error {
 // configuration: from ledgers, what their runs have made and nothing else, or
 // with CleanupOptions.All everything that carries the names of scale tests. It
 // can be repeated. The report says what could not be deleted; the error, why
-// nothing was tried.
+// nothing was tried, or which ledgers or folders were not.
 //
 // Ledgers of other deployments, and of processes that are alive, are left alone
 // and named.
@@ -171,20 +171,17 @@ func (r *cleaning) whose() string {
 
 // ledgers cleans up what ledgers name.
 func (r *cleaning) ledgers(ctx context.Context) (cleanup.Report, error) {
-	recs, err := r.records()
+	found, err := r.records()
 	if err != nil {
 		return r.report, err
 	}
-	mine := slices.DeleteFunc(recs, func(rec *ledger.Record) bool { return !r.takes(rec) })
+	looked := len(found.ledgers)
+	mine := slices.DeleteFunc(found.ledgers, func(rec *ledger.Record) bool { return !r.takes(rec) })
 	if len(mine) == 0 {
-		of := ""
-		if r.o.Run != "" {
-			of = " of run " + r.o.Run
-		}
-		r.say("nothing to do: no ledger has something left%s on %s", of, r.cfg.URL)
-		return r.report, nil
+		r.tellNothing(found.folders, looked, found.unseen == nil)
+		return r.report, found.unseen
 	}
-	var errs []error
+	errs := []error{found.unseen}
 	for _, rec := range mine {
 		if ctx.Err() != nil {
 			errs = append(errs, context.Cause(ctx))
@@ -198,26 +195,56 @@ func (r *cleaning) ledgers(ctx context.Context) (cleanup.Report, error) {
 	return r.report, errors.Join(errs...)
 }
 
+// tellNothing says where there is nothing, so that nobody takes a look at the wrong
+// place for an all-clear.
+func (r *cleaning) tellNothing(folders []string, ledgers int, everywhere bool) {
+	of := ""
+	if r.o.Run != "" {
+		of = " of run " + r.o.Run
+	}
+	if everywhere {
+		r.say("nothing to do: no ledger has something left%s on %s", of, r.cfg.URL)
+	} else {
+		r.say("nothing was found, but not all could be looked at: no ledger that was read has something left%s on %s", of, r.cfg.URL)
+	}
+	if len(folders) == 0 {
+		r.say("looked at: no folder, as there is none at %s", or(r.o.Ledger, LedgerDir(r.cfg)))
+		return
+	}
+	r.say("looked at: %s, in", several(ledgers, "ledger"))
+	for _, f := range folders[:min(len(folders), shown)] {
+		r.say("    %s", f)
+	}
+	if more := len(folders) - shown; more > 0 {
+		r.say("    and %s", several(more, "more folder"))
+	}
+}
+
+// several is a number of things.
+func several(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // records reads the ledgers, the newest first. Those that can't be read are
 // named, and an error if one was asked for.
-func (r *cleaning) records() ([]*ledger.Record, error) {
+func (r *cleaning) records() (ledgerSearch, error) {
 	path := r.o.Ledger
 	if path == "" {
 		path = LedgerDir(r.cfg)
 	} else if info, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("find the ledger: %w", err)
+		return ledgerSearch{}, fmt.Errorf("find the ledger: %w", err)
 	} else if !info.IsDir() {
 		rec, err := ledger.Read(path)
-		return []*ledger.Record{rec}, err
+		return ledgerSearch{folders: []string{path}, ledgers: []*ledger.Record{rec}}, err
 	}
-	recs, err := ledger.List(path)
-	if err != nil && recs == nil {
-		return nil, err
+	s := findLedgers(path)
+	if s.bad != nil {
+		r.say("left alone: %s", oneLine(s.bad))
 	}
-	if err != nil {
-		r.say("left alone: %s", oneLine(err))
-	}
-	return recs, nil
+	return s, nil
 }
 
 // takes decides about a ledger.

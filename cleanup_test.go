@@ -94,7 +94,27 @@ func TestCleanupTakesWhatLedgersNameAndASecondOneHasNothingToDo(t *testing.T) {
 	report, said, err = d.tidy(t, dir, scaletest.CleanupOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, "0 deleted, 0 orphaned, 0 left", report.String())
-	assert.Equal(t, "nothing to do: no ledger has something left on "+d.URL()+"\n", said)
+	assert.Equal(t, "nothing to do: no ledger has something left on "+d.URL()+"\nlooked at: 0 ledgers, in\n    "+dir+"\n", said)
+	_, said, err = d.tidy(t, filepath.Join(dir, "none"), scaletest.CleanupOptions{})
+	require.NoError(t, err)
+	assert.Contains(t, said, "looked at: no folder, as there is none at "+filepath.Join(dir, "none")+"\n")
+}
+
+func TestCleanupFindsLedgersInFoldersBelowTheOneThatItIsTold(t *testing.T) {
+	d, dir := deploy(t, codertest.Config{}), t.TempDir()
+	d.leave(t, filepath.Join(dir, "create"), "r1", "scaletest-r1-0")
+	d.leave(t, filepath.Join(dir, "archive", "2026", "create"), "r2", "scaletest-r2-0")
+	d.leave(t, filepath.Join(dir, "deep"), "r3", "scaletest-r3-0")
+	report, _, err := d.tidy(t, dir, scaletest.CleanupOptions{Run: "r3"})
+	require.NoError(t, err)
+	assert.Len(t, report.Deleted, 1)
+	report, _, err = d.tidy(t, t.TempDir(), scaletest.CleanupOptions{Ledger: dir})
+	require.NoError(t, err)
+	assert.Equal(t, "2 deleted, 0 orphaned, 0 left", report.String())
+	assert.Empty(t, d.users(t))
+	_, said, err := d.tidy(t, t.TempDir(), scaletest.CleanupOptions{Ledger: dir})
+	require.NoError(t, err)
+	assert.Contains(t, said, "looked at: 0 ledgers, in\n    "+dir+"\n    "+filepath.Join(dir, "archive")+"\n")
 }
 
 func TestLedgersOfOthersAreLeftAloneAndNamed(t *testing.T) {

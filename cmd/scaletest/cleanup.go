@@ -18,7 +18,7 @@ import (
 func cleanup(fs *flag.FlagSet) action {
 	var o scaletest.CleanupOptions
 	fs.StringVar(&o.Run, "run", "", "delete only what the run with this `ID` has made; a UUID is the one that an ID was made of")
-	fs.StringVar(&o.Ledger, "ledger", "", "`path` of a ledger, or of a folder of ledgers (default CODER_SCALETEST_ARTIFACTS, or the user's cache folder)")
+	fs.StringVar(&o.Ledger, "ledger", "", "`path` of a ledger, or of a folder that has ledgers in it or further down (default CODER_SCALETEST_ARTIFACTS, or the user's cache folder)")
 	fs.BoolVar(&o.All, "all", false, "delete everything that carries the names of scale tests, or with -run of that run, whoever made it")
 	fs.BoolVar(&o.Orphan, "orphan", false, "delete the record of a workspace that can't be deleted otherwise, and leave what it stands for")
 	fs.BoolVar(&o.Force, "force", false, "also clean up after a run that is still going on")
@@ -63,16 +63,17 @@ func cleanup(fs *flag.FlagSet) action {
 			o.Run = uid
 		}
 		report, err := scaletest.Cleanup(ctx, cfg, o)
-		if err != nil || o.DryRun || cfg.DryRun {
+		tried := len(report.Deleted)+len(report.Orphaned)+len(report.Left) > 0
+		if o.DryRun || cfg.DryRun || err != nil && !tried {
 			return err
 		}
-		if _, err := fmt.Fprintln(stdio.out, report); err != nil {
-			return err
+		if _, werr := fmt.Fprintln(stdio.out, report); werr != nil {
+			return errors.Join(err, werr)
 		}
 		if n := len(report.Left); n > 0 {
-			return fmt.Errorf("%d could not be deleted: repeat it when the cause is gone", n)
+			err = errors.Join(fmt.Errorf("%d could not be deleted: repeat it when the cause is gone", n), err)
 		}
-		return nil
+		return err
 	}
 }
 
