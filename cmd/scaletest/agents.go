@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"os"
 	"time"
 
 	"github.com/coderscale/scaletest"
@@ -41,7 +40,7 @@ func agents(fs *flag.FlagSet) action {
 		if err := o.Validate(); err != nil {
 			return usageError{err}
 		}
-		cfg, err := scaletest.ConfigFromEnv(os.Environ())
+		cfg, err := scaletest.ConfigFromEnv(environment())
 		if err != nil {
 			return err
 		}

@@ -110,7 +110,7 @@ func runCampaign(ctx context.Context, cfg campaign.Config, means campaign.Means,
 // cleanLedgers deletes what ledgers of a folder say, on the deployment of the
 // environment.
 func cleanLedgers(ctx context.Context, job campaign.CleanJob) error {
-	cfg, err := scaletest.ConfigFromEnv(os.Environ())
+	cfg, err := scaletest.ConfigFromEnv(environment())
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func cleanLedgers(ctx context.Context, job campaign.CleanJob) error {
 // preflight looks whether the deployment is there, and whether the token may do what
 // a campaign does.
 func preflight(ctx context.Context) error {
-	if _, err := scaletest.ConfigFromEnv(os.Environ()); err != nil {
+	if _, err := scaletest.ConfigFromEnv(environment()); err != nil {
 		return err
 	}
 	address := os.Getenv("CODER_URL")

@@ -37,7 +37,7 @@ func cleanup(fs *flag.FlagSet) action {
 		if err := errors.Join(mistakes(o, given, *atATime, *timeout, *jobTimeout), after.mistakes(fs)); err != nil {
 			return usageError{err}
 		}
-		cfg, err := scaletest.ConfigFromEnv(os.Environ())
+		cfg, err := scaletest.ConfigFromEnv(environment())
 		if err != nil {
 			return err
 		}

@@ -207,6 +207,10 @@ func TestLoadsTakeTurnsWithAQuietTimeBefore(t *testing.T) {
 			Kind: scenario.SSH, Duration: 60 * second, BytesPerTick: 2048, TickInterval: second, Concurrency: 3, Targets: scenario.Targets{Share: 50},
 		}}}, w.file("ssh"))
 		require.Equal(t, []scenario.Scenario{{Kind: scenario.Dashboard, Duration: 60 * second}}, w.file("dashboard").Scenarios)
+		for _, name := range []string{"SHARD", "SHARDS", "COLLECTOR", "START_AT", "RUN_ID"} {
+			value, set := w.job("ssh").Set[p+name]
+			require.True(t, set && value == "", "%s of a sharded run would go to a child", name)
+		}
 		require.Equal(t, "small", w.job("ssh").Set[p+"TEMPLATE"], "only these workspaces are loaded")
 		require.Empty(t, w.job("ssh").Set[p+"NO_CLEANUP"])
 	})

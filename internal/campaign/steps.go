@@ -118,7 +118,9 @@ func (c Config) scenario(l Load) scenario.Scenario {
 func (c Config) environment(s step) map[string]string {
 	env := map[string]string{
 		p + "NO_CLEANUP": "", p + "COUNT": "", p + "SCENARIO": "", p + "OUTPUTS": "text",
-		p + "LIVE_ADDRESS":        "",
+		p + "LIVE_ADDRESS": "",
+		// A child is no shard, and a run of its own, whatever is still exported.
+		p + "SHARD": "", p + "SHARDS": "", p + "COLLECTOR": "", p + "START_AT": "", p + "RUN_ID": "",
 		p + "CLEANUP_CONCURRENCY": strconv.Itoa(max(c.Cleanup.Concurrency, 1)),
 	}
 	if c.URL != "" {
