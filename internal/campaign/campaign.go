@@ -95,6 +95,9 @@ func Open(cfg Config, means Means) (*Campaign, error) {
 		c.means.Out = io.Discard
 	}
 	c.means.Out = &oneAtATime{w: c.means.Out}
+	if _, err = dir.interrupted(now); err != nil {
+		c.say("%s", oneLine(err)) // the archive keeps it as it is
+	}
 	if err = dir.archive(now); err == nil {
 		err = c.rec.write(dir.path)
 	}

@@ -17,7 +17,9 @@ const lookAgain = 200 * time.Millisecond
 
 // Stop ends the campaign that goes on in the folder of results, if there is one, and
 // waits for it. Then it deletes what is left, if the strategy is on_stop or always,
-// and adds that to the phases. ctx bounds all of it.
+// and adds that to the phases. With another strategy it says what is left, and how that
+// is deleted; it is an error if the campaign was killed before the strategy could decide.
+// What a killed campaign was doing is written down as interrupted. ctx bounds all of it.
 func Stop(ctx context.Context, cfg Config, means Means) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -84,14 +86,27 @@ func terminate(pid int) error {
 	return err
 }
 
-// cleanAfter deletes what a campaign has left, once nobody else does.
+// cleanAfter deletes what a campaign has left, once nobody else does, or says that it is
+// there.
 func cleanAfter(ctx context.Context, cfg Config, means Means, dir *folder) error {
-	if s := cfg.strategy(); cfg.DryRun || s != OnStop && s != Always {
-		return nil
+	killed, kerr := dir.interrupted(time.Now())
+	if killed {
+		_, _ = fmt.Fprintf(means.Out, "the campaign in %s was killed before its end\n", dir.path) // nor here, nor below
+	}
+	if cfg.DryRun {
+		return kerr
 	}
 	folders, err := leftIn(dir.path)
-	if err == nil && len(folders) == 0 {
-		return nil
+	err = errors.Join(kerr, err)
+	if len(folders) == 0 {
+		return err
+	}
+	if s := cfg.strategy(); s != OnStop && s != Always {
+		n := tellLeft(means.Out, folders)
+		if killed {
+			err = errors.Join(err, fmt.Errorf("%d are left: the campaign was killed before its strategy, %s, could decide: delete them with 'scaletest cleanup -ledger %s'", n, s, dir.path))
+		}
+		return err
 	}
 	p := Phase{Name: "cleanup", Title: "what was created, at the stop", Began: time.Now(), State: Running}
 	p.State, p.Detail = cleanAll(ctx, cfg, means, []string{dir.path})

@@ -11,12 +11,14 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/coderscale/scaletest/harness"
 	"github.com/coderscale/scaletest/internal/campaign"
 )
 
@@ -33,6 +35,7 @@ func TestAStopDeletesWhatTheStrategySays(t *testing.T) {
 				require.NoError(t, campaign.Stop(t.Context(), cfg, w.means()))
 				if !cleaned {
 					require.Empty(t, w.cleaned)
+					require.Contains(t, w.said(), "left: 1, which 'scaletest cleanup -ledger "+filepath.Join(cfg.Results, "create")+"' deletes\n    workspace create-1\n")
 					return
 				}
 				require.Equal(t, []string{"create"}, w.cleaned)
@@ -62,6 +65,70 @@ func TestAStopThatLeavesSomethingSaysSo(t *testing.T) {
 		w.left = errors.New("1 could not be deleted")
 		require.EqualError(t, campaign.Stop(t.Context(), cfg, w.means()),
 			"clean up: 1 could not be deleted: repeat it with 'scaletest cleanup -ledger "+filepath.Join(cfg.Results, "create")+"'")
+	})
+}
+
+// kill is a campaign whose process ends in the middle of its second step.
+func (w *world) kill(cfg campaign.Config) {
+	w.t.Helper()
+	means := w.means()
+	ended := errors.New("it is gone")
+	means.Child = func(ctx context.Context, job campaign.Job) error {
+		if job.Name == "create" {
+			return w.child(ctx, job)
+		}
+		panic(ended)
+	}
+	c, err := campaign.Open(cfg, means)
+	require.NoError(w.t, err)
+	func() {
+		defer func() { require.Equal(w.t, ended, recover()) }()
+		c.Run(w.t.Context())
+	}()
+	require.NoError(w.t, c.Close()) // as the system does
+	require.Contains(w.t, states(record(w.t, cfg.Results)), "ssh=running")
+}
+
+func TestAStopAfterAKillSaysWhatIsLeftUnlessItDeletesThat(t *testing.T) {
+	for strategy, cleaned := range map[campaign.Strategy]bool{campaign.Always: true, campaign.OnStop: true, campaign.OnSuccess: false, campaign.OnError: false} {
+		t.Run(string(strategy), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := &world{t: t}
+				cfg := config(t)
+				cfg.Cleanup.Strategy = strategy
+				w.kill(cfg)
+				err := campaign.Stop(t.Context(), cfg, w.means())
+				require.Contains(t, w.said(), "the campaign in "+cfg.Results+" was killed before its end\n")
+				rec := record(t, cfg.Results)
+				require.Equal(t, harness.Interrupted, rec.Verdict)
+				require.Equal(t, []string{"it was killed, some time before this was noticed"}, rec.Reasons)
+				if cleaned {
+					require.NoError(t, err)
+					require.Equal(t, []string{"create"}, w.cleaned)
+					require.True(t, strings.HasSuffix(states(rec), "ssh=interrupted cleanup=done"), states(rec))
+					return
+				}
+				require.Empty(t, w.cleaned)
+				require.EqualError(t, err, "1 are left: the campaign was killed before its strategy, "+string(strategy)+", could decide: delete them with 'scaletest cleanup -ledger "+cfg.Results+"'")
+				require.Contains(t, w.said(), "left: 1, which 'scaletest cleanup -ledger "+filepath.Join(cfg.Results, "create")+"' deletes\n    workspace create-1\n")
+				require.True(t, strings.HasSuffix(states(rec), "ssh=interrupted"), states(rec))
+			})
+		})
+	}
+}
+
+func TestAKilledCampaignIsInterruptedInTheArchive(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := &world{t: t}
+		cfg := config(t)
+		w.kill(cfg)
+		w.run(t.Context(), cfg)
+		found, err := filepath.Glob(filepath.Join(cfg.Results, "archive", "*"))
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		rec := record(t, found[0])
+		require.Equal(t, harness.Interrupted, rec.Verdict)
+		require.Contains(t, states(rec), "ssh=interrupted")
 	})
 }
 
