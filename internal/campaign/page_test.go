@@ -124,7 +124,7 @@ func TestAPersonFindsTheLoadAndItsResults(t *testing.T) {
 	require.Contains(t, text, "yesterday")
 	require.NotContains(t, text, "Follow the load")
 	var refreshes bool
-	page.Eval(`Boolean(document.querySelector("meta[http-equiv=refresh]"))`, &refreshes)
+	page.Eval(`Boolean(document.querySelector("noscript") || document.body.dataset.active)`, &refreshes)
 	require.False(t, refreshes, "it goes on asking when nothing changes any more")
 	shot("ended")
 	page.Eval(`document.querySelector("a[href='files/report.html']").click()`, nil)
