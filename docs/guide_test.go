@@ -5,6 +5,7 @@ package docs_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/coderscale/scaletest/coder"
 	"github.com/coderscale/scaletest/coder/codertest"
 	"github.com/coderscale/scaletest/harness"
+	"github.com/coderscale/scaletest/internal/campaign"
 )
 
 // programs are built once: the tests as a binary, and the command line.
@@ -70,7 +72,7 @@ func TestEveryCommandOfTheGuideRuns(t *testing.T) {
 			t.Log(out)
 			require.NoError(t, err)
 			if check := checks[page]; check != nil {
-				check(t, d, out)
+				check(t, d)
 			}
 		})
 	}
@@ -84,15 +86,16 @@ type guideRun struct {
 }
 
 // checks look at what the script of a page has left.
-var checks = map[string]func(t *testing.T, d guideRun, out string){
-	"plan.md": stagesReachTheirSizes,
+var checks = map[string]func(t *testing.T, d guideRun){
+	"plan.md":      stagesReachTheirSizes,
+	"campaigns.md": theCampaignIsDone,
 }
 
-// deployed starts what a page is about. The plan begins with an empty one.
+// deployed starts what a page is about. What creates workspaces begins with an empty one.
 func deployed(t *testing.T, page string) guideRun {
 	t.Helper()
 	there := 12
-	if page == "plan.md" {
+	if checks[page] != nil {
 		there = 0
 	}
 	server := codertest.Start(t, codertest.Config{
@@ -105,7 +108,7 @@ func deployed(t *testing.T, page string) guideRun {
 }
 
 // stagesReachTheirSizes reads what each stage of the plan has created and loaded.
-func stagesReachTheirSizes(t *testing.T, d guideRun, _ string) {
+func stagesReachTheirSizes(t *testing.T, d guideRun) {
 	there := 0
 	for _, n := range []int{10, 50, 200} {
 		users := func(test string) int {
@@ -117,10 +120,45 @@ func stagesReachTheirSizes(t *testing.T, d guideRun, _ string) {
 		assert.Equal(t, n, there, "workspaces of the deployment at stage %d", n)
 		assert.Equal(t, n, users("TestTerminals"), "terminals of stage %d", n)
 	}
+	d.nothingIsLeft(t)
+}
+
+// theCampaignIsDone reads the phases of the example, and looks for the plan before it.
+func theCampaignIsDone(t *testing.T, d guideRun) {
+	states := func(path ...string) (all []string) {
+		var rec campaign.Record
+		b, err := os.ReadFile(filepath.Join(append([]string{d.dir, "results"}, path...)...))
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(b, &rec))
+		assert.Equal(t, harness.Pass, rec.Verdict)
+		for _, p := range rec.Phases {
+			all = append(all, p.Name+" "+string(p.State))
+		}
+		return all
+	}
+	assert.Equal(t, []string{
+		"prepare done", "cleanup-before done", "create pass", "baseline done", "terminal pass", "baseline done", "dashboard pass", "report done", "cleanup done",
+	}, states("phases.json"))
+	earlier, err := filepath.Glob(filepath.Join(d.dir, "results", "archive", "*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, earlier)
+	assert.Contains(t, states("archive", filepath.Base(earlier[0]), "phases.json"), "create done", "the first one is the plan")
+	d.nothingIsLeft(t)
+}
+
+func (d guideRun) nothingIsLeft(t *testing.T) {
+	t.Helper()
 	left, err := d.client.AllWorkspaces(t.Context(), coder.WorkspacesQuery{})
 	require.NoError(t, err)
-	assert.Empty(t, left, "the plan ends with a cleanup")
+	assert.Empty(t, left, "the page ends with a cleanup")
 }
+
+// Of a campaign's configuration the times are made short, and the thresholds wide: a
+// busy machine must not fail the guide.
+var (
+	lasting  = regexp.MustCompile(`"\d+m"`)
+	inConfig = regexp.MustCompile(`: p\(99\)<\d+ms(")`)
+)
 
 // guided runs a script of the guide in a folder that looks like a clone.
 func (d guideRun) guided(t *testing.T, tests, command, script string) (string, error) {
@@ -134,7 +172,9 @@ func (d guideRun) guided(t *testing.T, tests, command, script string) (string, e
 	}
 	script = strings.NewReplacer(
 		"https://coder.example.com", d.URL(), "=coder.example.com", "=127.0.0.1", "CODER_SCALETEST_TEMPLATE=scaletest-small", "CODER_SCALETEST_TEMPLATE="+templates[0].Name,
+		`"scaletest-small"`, strconv.Quote(templates[0].Name),
 	).Replace(script)
+	script = inConfig.ReplaceAllString(lasting.ReplaceAllString(script, `"1s"`), ": p(99)<10m$1")
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)

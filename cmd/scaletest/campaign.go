@@ -19,6 +19,26 @@ import (
 	"github.com/coderscale/scaletest/internal/campaign"
 )
 
+// campaignHelp shows the least that a configuration can be.
+const campaignHelp = `
+CONFIG is a file such as this one, whose binary is what
+'go test -tags scaletest -c -o scaletest.test .' compiles:
+
+  {
+    "results": "results",
+    "binary": "./scaletest.test",
+    "template": "small",
+    "workspaces": 10,
+    "loads": [{"kind": "terminal", "duration": "10m"}]
+  }
+
+The deployment is that of CODER_URL and CODER_SESSION_TOKEN. Add "dry_run": true to see
+what would be done. docs/campaigns.md has all keys and what they do:
+https://github.com/coderscale/scaletest/blob/main/docs/campaigns.md
+
+Exit codes: 0 is pass, 1 error, 2 a mistake in the command, 3 fail, 4 invalid, 5 interrupted.
+`
+
 // campaigning drives a whole scale test, or stops one.
 func campaigning(fs *flag.FlagSet) action {
 	listen := fs.String("listen", "127.0.0.1:8080", "`address` of the page; port 0 is any free one, and \"\" none")

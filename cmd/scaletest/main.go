@@ -157,4 +157,8 @@ func (c command) help(fs *flag.FlagSet, w io.Writer) {
 	fmt.Fprintf(w, "Usage: scaletest %s\n\n%s%s.\n", strings.TrimSpace(c.name+" [flags] "+c.args), strings.ToUpper(c.summary[:1]), c.summary[1:])
 	fs.SetOutput(w)
 	fs.PrintDefaults()
+	fmt.Fprint(w, explained[c.name])
 }
+
+// explained is what a command takes beyond its flags, for the end of its help.
+var explained = map[string]string{"campaign": campaignHelp}
