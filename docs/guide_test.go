@@ -89,13 +89,14 @@ type guideRun struct {
 var checks = map[string]func(t *testing.T, d guideRun){
 	"plan.md":      stagesReachTheirSizes,
 	"campaigns.md": theCampaignIsDone,
+	"sizing.md":    allShardsAreMerged,
 }
 
 // deployed starts what a page is about. What creates workspaces begins with an empty one.
 func deployed(t *testing.T, page string) guideRun {
 	t.Helper()
 	there := 12
-	if checks[page] != nil {
+	if page == "plan.md" || page == "campaigns.md" {
 		there = 0
 	}
 	server := codertest.Start(t, codertest.Config{
@@ -146,6 +147,19 @@ func theCampaignIsDone(t *testing.T, d guideRun) {
 	d.nothingIsLeft(t)
 }
 
+// allShardsAreMerged reads what both ways have made of three shards.
+func allShardsAreMerged(t *testing.T, d guideRun) {
+	for _, path := range []string{"collected/TestTerminals/result.json", "whole.json"} {
+		res, err := harness.ReadResult(filepath.Join(d.dir, path))
+		require.NoError(t, err)
+		require.Len(t, res.Shards, 3, path)
+		for _, s := range res.Shards {
+			assert.False(t, s.Partial, "%s: %s", path, s.Shard)
+		}
+		assert.EqualValues(t, res.Scenarios[0].Users, res.Scenarios[0].Ready, path)
+	}
+}
+
 func (d guideRun) nothingIsLeft(t *testing.T) {
 	t.Helper()
 	left, err := d.client.AllWorkspaces(t.Context(), coder.WorkspacesQuery{})
@@ -172,7 +186,7 @@ func (d guideRun) guided(t *testing.T, tests, command, script string) (string, e
 	}
 	script = strings.NewReplacer(
 		"https://coder.example.com", d.URL(), "=coder.example.com", "=127.0.0.1", "CODER_SCALETEST_TEMPLATE=scaletest-small", "CODER_SCALETEST_TEMPLATE="+templates[0].Name,
-		`"scaletest-small"`, strconv.Quote(templates[0].Name),
+		`"scaletest-small"`, strconv.Quote(templates[0].Name), "date -u -d '1 minute'", "date -u -d '20 seconds'",
 	).Replace(script)
 	script = inConfig.ReplaceAllString(lasting.ReplaceAllString(script, `"1s"`), ": p(99)<10m$1")
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
