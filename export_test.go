@@ -3,6 +3,8 @@
 package scaletest
 
 import (
+	"time"
+
 	"strings"
 
 	"github.com/coderscale/scaletest/harness"
@@ -48,3 +50,10 @@ func Bounded(tb TB, b harness.Budget) harness.Budget {
 
 // MetricNames are the metrics of a run, as Prometheus gets them.
 var MetricNames = metricNames
+
+// SetSendTime changes how long the last numbers may take, until restore is called.
+func SetSendTime(d time.Duration) (restore func()) {
+	was := sendTime
+	sendTime = d
+	return func() { sendTime = was }
+}

@@ -131,10 +131,15 @@ func runPlan(tb TB, plan harness.Plan, c *console) *harness.Result {
 		tb.Fatalf("%s", oneLine(err))
 		return nil
 	}
-	if err := sent.end(); err != nil {
+	if err := sent.end(); err != nil && loaded(res) { // or it has been said why not
 		tb.Errorf("%s; they are in %s: 'scaletest merge' makes one result of those of all shards", oneLine(err), dir)
 	}
 	return res
+}
+
+// loaded reports whether the load began.
+func loaded(res *harness.Result) bool {
+	return slices.ContainsFunc(res.Phases, func(p harness.PhaseMark) bool { return p.Name == "load" })
 }
 
 // carryOut runs a plan that is prepared: begun is called when it has begun, and

@@ -137,7 +137,30 @@ func TestACollectorThatCannotBeReachedIsSaidWhileItIsWaitedFor(t *testing.T) {
 		}
 		scaletest.Run(tb, briefly(scaletest.Connect(tb).Workspaces(tb)))
 	})
-	require.Contains(t, said(tb), "it could not be reached at any time")
+	require.Contains(t, said(tb), "interrupted")
+	require.NotContains(t, said(tb), "send the numbers", "there are none")
+}
+
+func TestNumbersThatTheCollectorDidNotGetAreFoundWhereTheyAre(t *testing.T) {
+	t.Cleanup(scaletest.SetSendTime(time.Second))
+	d := deploy(t, codertest.Config{Workspaces: 1})
+	server, err := collector.New(collector.Config{Shards: 1, Dir: t.TempDir(), Lead: time.Millisecond})
+	require.NoError(t, err)
+	web := httptest.NewServer(server)
+	defer web.Close()
+	dir := t.TempDir()
+	environment(t, append(live(d.URL(), d.OwnerToken()), p+"SHARD=1/1", p+"RUN_ID=alone", p+"COLLECTOR="+web.URL, p+"ARTIFACTS="+dir)...)
+	tb := attempt(t, nil, func(tb *fakeTB) {
+		tb.onOutput = func(text string) {
+			if strings.Contains(text, "load ended") {
+				web.CloseClientConnections()
+				_ = web.Listener.Close()
+			}
+		}
+		scaletest.Run(tb, briefly(scaletest.Connect(tb).Workspaces(tb)))
+	})
+	require.Contains(t, said(tb), "send the numbers of shard 1/1 to "+web.URL)
+	require.Contains(t, said(tb), "; they are in "+dir)
 	require.Contains(t, said(tb), "'scaletest merge' makes one result of those of all shards")
 }
 

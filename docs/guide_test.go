@@ -1,4 +1,4 @@
-//go:build unix && !scaletest
+//go:build linux && !scaletest
 
 package docs_test
 
@@ -195,13 +195,15 @@ func (d guideRun) guided(t *testing.T, tests, command, script string) (string, e
 	cmd.Dir = d.dir
 	played, err := filepath.Abs("testdata/played")
 	require.NoError(t, err)
+	guide, err := os.Executable()
+	require.NoError(t, err)
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "CODER_") && !strings.Contains(strings.ToLower(kv), "_proxy=") {
 			cmd.Env = append(cmd.Env, kv)
 		}
 	}
 	cmd.Env = append(cmd.Env, "PATH="+played+":"+os.Getenv("PATH"), "HOME="+d.dir, "XDG_CACHE_HOME="+filepath.Join(d.dir, ".cache"),
-		"PLAYED_TESTS="+tests, "PLAYED_SCALETEST="+command, "PLAYED_TOKEN="+d.OwnerToken(), "PLAYED_KUBECTL="+real("kubectl"))
+		"PLAYED_GUIDE="+guide, "PLAYED_TESTS="+tests, "PLAYED_SCALETEST="+command, "PLAYED_TOKEN="+d.OwnerToken(), "PLAYED_KUBECTL="+real("kubectl"))
 	cmd.WaitDelay = 5 * time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

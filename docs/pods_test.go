@@ -20,7 +20,7 @@ var statefulPod = regexp.MustCompile(`\bcoder-\d+\b`)
 // TestNoCommandNamesAPodThatADeploymentDoesNotHave reads what people copy from.
 func TestNoCommandNamesAPodThatADeploymentDoesNotHave(t *testing.T) {
 	read := 0
-	for _, root := range []string{"../*.md", "../*.go", ".", "../deploy", "../scenario"} {
+	for _, root := range []string{"../*.md", "../*.go", "../harness", ".", "../deploy", "../scenario"} {
 		paths, err := filepath.Glob(root)
 		require.NoError(t, err)
 		for _, path := range paths {

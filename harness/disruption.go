@@ -16,7 +16,7 @@ import (
 //	harness.Disruption{
 //		Name: "lose-replica",
 //		At:   30 * time.Second,
-//		Do:   harness.Command("kubectl", "delete", "pod", "coder-0", "--wait=false"),
+//		Do:   harness.Command("kubectl", "delete", "pod", pod, "--wait=false"),
 //	}
 //
 // The result has the numbers of each scenario before, during and after it (see

@@ -75,9 +75,9 @@ func (r *Run) together(scenario string) {
 	r.endLoad(errNoTogether)
 }
 
-// loadPhase says that the load begins, unless it was not let through.
+// loadPhase says that the load begins, unless it was not let through or has been ended.
 func (r *Run) loadPhase() {
-	if r.barred.Load() == nil {
+	if r.barred.Load() == nil && !r.stopping() && r.loadCtx.Err() == nil {
 		r.phase("load")
 	}
 }

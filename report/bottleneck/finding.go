@@ -146,7 +146,7 @@ func unexplained(res *harness.Result, v *view, found map[Cause]*Finding) (f Find
 	for i := range res.Scenarios {
 		for _, t := range res.Scenarios[i].Thresholds {
 			parsed, err := harness.ParseThreshold(t.Threshold)
-			if t.Passed || err != nil || parsed.Metric == "lag" || parsed.Aggregate == "rate" || parsed.Aggregate == "count" {
+			if t.Passed || t.Undecided || err != nil || parsed.Metric == "lag" || parsed.Aggregate == "rate" || parsed.Aggregate == "count" {
 				continue
 			}
 			slow = append(slow, res.Scenarios[i].Name+": "+t.Message)
