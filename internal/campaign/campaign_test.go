@@ -199,7 +199,7 @@ func TestLoadsTakeTurnsWithAQuietTimeBefore(t *testing.T) {
 		require.Equal(t, "TestCreateWorkspaces", create.Test)
 		for name, want := range map[string]string{
 			"TEMPLATE": "small", "COUNT": "10", "CONCURRENCY": "7", "RETRY": "5", "MAX_FAILURES": "2", "NO_CLEANUP": "true",
-			"TIMEOUT": "5h0m0s", "REQUIRED": "true", "YES": "coder.example.com", "ARTIFACTS": filepath.Join(cfg.Results, "create"),
+			"TIMEOUT": "5h0m0s", "JOB_TIMEOUT": "25m0s", "REQUIRED": "true", "YES": "coder.example.com", "ARTIFACTS": filepath.Join(cfg.Results, "create"),
 		} {
 			require.Equal(t, want, create.Set[p+name], name)
 		}

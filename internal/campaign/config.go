@@ -91,6 +91,9 @@ type Create struct {
 	Retries     int               `json:"retries,omitempty"`      // new builds after one that failed
 	MaxFailures int               `json:"max_failures,omitempty"` // how many may fail
 	Timeout     scenario.Duration `json:"timeout,omitempty"`      // for all of them; 0 means 5 hours
+
+	// JobTimeout is for one of them. 0 means 25 minutes: a node may have to come first.
+	JobTimeout scenario.Duration `json:"job_timeout,omitempty"`
 }
 
 // Cleanup says what is deleted, and when. It is only ever what ledgers say that

@@ -43,6 +43,7 @@ func (c Config) creation(name, template string, n int) step {
 			p + "CONCURRENCY": strconv.Itoa(max(c.Create.Concurrency, 1)), p + "RETRY": strconv.Itoa(c.Create.Retries),
 			p + "MAX_FAILURES": strconv.Itoa(c.Create.MaxFailures),
 			p + "TIMEOUT":      or(time.Duration(c.Create.Timeout), 5*time.Hour).String(),
+			p + "JOB_TIMEOUT":  or(time.Duration(c.Create.JobTimeout), 25*time.Minute).String(),
 		},
 	}
 }
