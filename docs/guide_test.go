@@ -186,7 +186,7 @@ func (d guideRun) guided(t *testing.T, tests, command, script string) (string, e
 	}
 	script = strings.NewReplacer(
 		"https://coder.example.com", d.URL(), "=coder.example.com", "=127.0.0.1", "CODER_SCALETEST_TEMPLATE=scaletest-small", "CODER_SCALETEST_TEMPLATE="+templates[0].Name,
-		`"scaletest-small"`, strconv.Quote(templates[0].Name), "date -u -d '1 minute'", "date -u -d '20 seconds'",
+		`"scaletest-small"`, strconv.Quote(templates[0].Name), "date -u -d '1 minute'", "date -u -d '35 seconds'",
 	).Replace(script)
 	script = inConfig.ReplaceAllString(lasting.ReplaceAllString(script, `"1s"`), ": p(99)<10m$1")
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
