@@ -95,7 +95,9 @@ func (s *Server) arrive(req meetRequest) (opens time.Time, missing []string, err
 	switch came := p.came[m.shard.Index]; {
 	case came.process == m.process:
 	case !p.opens.IsZero():
-		return opens, nil, fmt.Errorf("the others have gone on from %q at %s, without this process: a load can't be joined later, so begin another run", p.name, p.opens.Format(time.TimeOnly))
+		err := fmt.Errorf("the others have gone on from %q at %s, without this process: a load can't be joined later, so begin another run", p.name, p.opens.Format(time.TimeOnly))
+		s.refuse(req.speaker, err)
+		return opens, nil, err
 	default:
 		p.came[m.shard.Index] = arrival{m.process, req.Fingerprint}
 		defer s.tell()

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -63,9 +65,12 @@ func TestAnotherProcessMayTakeAPlaceThatIsFreeButDoesNotRepeatARun(t *testing.T)
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				_, net := serve(t, collector.Config{Shards: 1})
+				said := ""
+				s, err := collector.New(collector.Config{Shards: 1, Dir: t.TempDir(), Logf: func(f string, a ...any) { said += fmt.Sprintf(f, a...) + "\n" }})
+				require.NoError(t, err)
+				net := &inMemory{handler: s}
 				first, second := net.shard(0, 1), net.shard(0, 1)
-				_, err := first.Meet(t.Context(), "load", "", false)
+				_, err = first.Meet(t.Context(), "load", "", false)
 				require.NoError(t, err)
 				require.NoError(t, first.Send(t.Context(), "TestX", bytes.NewReader(ran(t, 0, 0)), over))
 				end(t, first)
@@ -76,6 +81,7 @@ func TestAnotherProcessMayTakeAPlaceThatIsFreeButDoesNotRepeatARun(t *testing.T)
 				_, err = second.Meet(t.Context(), "next load", "", false)
 				require.NoError(t, err)
 				require.NoError(t, second.Send(t.Context(), "TestY", bytes.NewReader(ran(t, 0, 0)), over))
+				require.Equal(t, 2, strings.Count(said, "\nrefused: shard 1/1 of run r, process "), "both are put down: %s", said)
 			})
 		})
 	}
@@ -123,6 +129,15 @@ func TestTheResultsOfAnEarlierRunAreNotTakenForTheNext(t *testing.T) {
 		net.set(again, nil)
 		require.ErrorContains(t, net.shard(0, 1).Send(t.Context(), "TestX", bytes.NewReader(ran(t, 0, 0)), over), "has done TestX already")
 	})
+}
+
+func TestWhatAnybodyMaySendDoesNotCommandTheTerminal(t *testing.T) {
+	said := ""
+	s, err := collector.New(collector.Config{Shards: 1, Dir: t.TempDir(), Logf: func(f string, a ...any) { said += fmt.Sprintf(f, a...) }})
+	require.NoError(t, err)
+	body := strings.NewReader(`{"run_id":"r\u001b[2J","shard":"1/2","process":"x\nall passed"}`)
+	s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v1/alive", body))
+	require.Contains(t, said, "refused: shard 1/2 of run r?[2J, x?all passed: ")
 }
 
 func TestWhoIsRefusedIsNamedOnce(t *testing.T) {

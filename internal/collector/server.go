@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/coderscale/scaletest/harness"
 )
@@ -146,13 +148,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 func (s *Server) hear(from speaker) (*member, error) {
 	m, err := s.know(from)
 	if err != nil {
-		text := fmt.Sprintf("refused: shard %.20s of run %.20s, %s: %v", from.Shard, from.RunID, processName(from.Process), err)
-		if len(s.refused) < 100 && !slices.Contains(s.refused, text) { // it asks again
-			s.refused = append(s.refused, text)
-			s.cfg.Logf("%s", text)
-		}
+		s.refuse(from, err)
 	}
 	return m, err
+}
+
+// refuse puts down who was refused, and why.
+func (s *Server) refuse(from speaker, err error) {
+	text := printable(fmt.Sprintf("refused: shard %.20s of run %.20s, %s: %v", from.Shard, from.RunID, processName(from.Process), err))
+	if len(s.refused) < 100 && !slices.Contains(s.refused, text) { // it asks again
+		s.refused = append(s.refused, text)
+		s.cfg.Logf("%s", text)
+	}
+}
+
+// printable is text without what a terminal would obey: anybody may have sent it.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
 }
 
 // speaker is who says something.

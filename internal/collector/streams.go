@@ -63,14 +63,17 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m, err := s.hear(speaker{q.Get("run_id"), q.Get("shard"), q.Get("process")})
+	from := speaker{q.Get("run_id"), q.Get("shard"), q.Get("process")}
+	m, err := s.hear(from)
 	if err != nil {
 		answer(w, http.StatusConflict, streamAnswer{Error: err.Error()})
 		return
 	}
 	st, err := s.streamOf(q.Get("name"), m.shard.Index, m.process)
 	if err == nil && st.process != m.process {
-		answer(w, http.StatusConflict, streamAnswer{Error: fmt.Sprintf("shard %s has done %s already, as %s: a load can't be done again in the same run, so begin another", nameOf(m.shard), q.Get("name"), processName(st.process))})
+		err := fmt.Errorf("shard %s has done %s already, as %s: a load can't be done again in the same run, so begin another", nameOf(m.shard), q.Get("name"), processName(st.process))
+		s.refuse(from, err)
+		answer(w, http.StatusConflict, streamAnswer{Error: err.Error()})
 		return
 	}
 	if err == nil && offset == st.size {
