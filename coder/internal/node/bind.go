@@ -51,8 +51,13 @@ func (b *bind) Open(uint16) ([]conn.ReceiveFunc, uint16, error) {
 			if !errors.Is(err, errSeveral) {
 				return n, err
 			}
-			b.node.wg.Go(func() { b.node.readLink(b.node.homeLink) })
 		}
+		// Also where there came to be several while the device was busy with what it
+		// had got: nobody reads the relay at home then.
+		b.node.handedOver.Do(func() {
+			b.node.homeLink.direct = false
+			b.node.wg.Go(func() { b.node.readLink(b.node.homeLink) })
+		})
 		return b.fromAll(stop, packets, sizes, eps)
 	}}, 0, nil
 }

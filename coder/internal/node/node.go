@@ -72,8 +72,9 @@ type Node struct {
 	stats    counters
 	pings    pings
 
-	several atomic.Bool  // there are links to more than one relay
-	relayed chan relayed // what comes from them
+	several    atomic.Bool  // there are links to more than one relay
+	handedOver sync.Once    // the relay at home is read by a goroutine of its own from then on
+	relayed    chan relayed // what comes from them
 
 	mu     sync.Mutex
 	links  map[int]*link // of regions, home too
